@@ -1,0 +1,1 @@
+"""The partners' dialects, a package each. They never import one another."""

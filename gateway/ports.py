@@ -1,0 +1,518 @@
+"""
+What the core speaks to, as protocols, and the records that pass through them.
+
+Times are aware datetimes in UTC; ids are strings; every `bytes` named `sealed` is unreadable without
+a key that lives outside the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from gateway.model.envelop import Bericht
+from gateway.model.partner import Partner
+
+
+class State(StrEnum):
+    """Where a delivery is (design §8)."""
+
+    KLAAR = "klaar"  # due now
+    ONDERWEG = "onderweg"  # with a worker, or lying in the postbus
+    AFGELEVERD = "afgeleverd"
+    WACHT = "wacht"  # retried at `due`
+    GEPARKEERD = "geparkeerd"  # an earlier one of its lane is not delivered
+    DOOD = "dood"  # needs a person
+    VERVALLEN = "vervallen"
+    INGETROKKEN = "ingetrokken"
+
+
+FINAL = frozenset({State.AFGELEVERD, State.VERVALLEN, State.INGETROKKEN})
+"""States that no longer hold back the rest of the lane. `dood` does: a person decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """
+    One thing that had no place on the other side: never its value.
+
+    `how` is `weg` (gone) or `afgerond` (kept in a coarser form).
+    """
+
+    path: str
+    category: str = "geen"
+    how: str = "weg"
+    reason: str = ""
+
+
+# --- dialects -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A partner document as canonical message, with what was lost on the way in."""
+
+    dialect: str
+    root: str
+    bericht: Bericht
+    loss: tuple[Loss, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A canonical message as partner document, valid by its schema, with what was lost."""
+
+    dialect: str
+    root: str
+    content_type: str
+    document: bytes
+    loss: tuple[Loss, ...]
+
+
+class Adapter(Protocol):
+    """A family of dialects, both ways. Found by entry point `gateway.adapters`."""
+
+    name: str
+    dialects: frozenset[str]
+
+    def recognises(self, document: bytes) -> str | None:
+        """The dialect this document is written in, by its root or type; None when not ours."""
+
+    def validate(self, document: bytes, *, dialect: str) -> str:
+        """Check shape only; returns the root. Raises InvalidDocument."""
+
+    def parse(self, document: bytes, *, dialect: str) -> Parsed:
+        """Validate and map to canonical. Raises InvalidDocument, UnknownCode."""
+
+    def render(self, bericht: Bericht, *, dialect: str) -> Rendered:
+        """Map from canonical and validate. Raises NotExpressible, UnknownCode."""
+
+
+# --- security -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """An opened and verified message: who signed it, what it says, what it holds."""
+
+    signer: Partner
+    envelope: dict[str, Any]
+    inner_jws: bytes
+    document: bytes
+    digest: str  # SHA-256 of the document, base64url
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """
+    The signed answer to a message. `outcome` is `geaccepteerd` or `geweigerd`; a refusal carries the
+    stable code. `id` is empty when the refused body could not be opened.
+    """
+
+    id: str
+    digest: str
+    outcome: str
+    time: str
+    issuer: str
+    audience: str
+    code: str = ""
+
+
+class Sealer(Protocol):
+    """Seal profile zvh-jose-1 (docs/seal-profile.md)."""
+
+    def open(self, token: bytes, *, now: datetime) -> Unsealed:
+        """
+        Decrypt, verify signature, digest, certificate path, validity at `now` and revocation.
+
+        Does *not* check audience and time window: the duplicate check comes before those.
+        Raises BadSeal and its children, UnknownPartner.
+        """
+
+    def seal(
+        self, document: bytes, *, envelope: dict[str, Any], receiver: Partner, now: datetime
+    ) -> bytes:
+        """Sign the envelope (adding `datadigest`, `aud`, `iat`) and encrypt for the receiver."""
+
+    def sign_receipt(self, receipt: Receipt) -> bytes:
+        """A compact JWS. Deterministic bytes are not promised: store what was sent."""
+
+    def verify_receipt(self, token: bytes, *, partner: Partner, now: datetime) -> Receipt:
+        """Raises ReceiptInvalid unless signed by a current certificate of `partner`."""
+
+    def sign(self, payload: bytes) -> bytes:
+        """A compact JWS of this gateway over any bytes (the canonical message)."""
+
+    def verify_own(self, token: bytes) -> bytes:
+        """The payload of `sign`. Raises BadSignature."""
+
+    def wrap_for_bus(self, jws: bytes) -> bytes:
+        """JWE (`dir`, A256GCM, the bus key)."""
+
+    def unwrap_from_bus(self, token: bytes) -> bytes:
+        """Raises BadSeal."""
+
+
+class Vault(Protocol):
+    """Bodies at rest: a data key per message, wrapped by a key per destroy-by date (design §9)."""
+
+    def new_key(self, destroy_by: date) -> tuple[bytes, bytes]:
+        """`(data key, wrapped key)`; makes the key of that date if it is not there yet."""
+
+    def unwrap(self, wrapped: bytes, destroy_by: date) -> bytes:
+        """Raises BodyDestroyed when the key of that date is gone."""
+
+    def seal(self, key: bytes, plaintext: bytes, *, context: str) -> bytes:
+        """AES-256-GCM; `context` (message id and part) is authenticated."""
+
+    def open(self, key: bytes, sealed: bytes, *, context: str) -> bytes:
+        """Raises BadSeal when the bytes or the context are not what was sealed."""
+
+
+# --- store ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A delivery to be made by `accept`. `lane` is an HMAC, never a case id."""
+
+    id: str
+    receiver: str  # partner name
+    dialect: str
+    lane: str
+    deadline_hours: float
+    pull: bool  # lies in the postbus instead of being pushed
+    removed: tuple[Loss, ...] = ()  # struck out by doelbinding
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """Everything step 8 of `accept` writes in one transaction."""
+
+    id: str  # internal id (UUIDv7)
+    message_id: str  # the sender's id
+    signer_oin: str
+    sender: str  # partner name
+    digest: str
+    kind: str
+    dialect: str
+    root: str
+    house: str | None
+    conversation: str
+    answers: str | None
+    source: str
+    received_at: datetime
+    destroy_by: date
+    wrapped_key: bytes
+    sealed_jws: bytes
+    sealed_document: bytes
+    sealed_canonical: bytes  # the canonical message, signed by this gateway, sealed
+    receipt: bytes
+    loss: tuple[Loss, ...]
+    deliveries: tuple[NewDelivery, ...]
+    grounds: str = ""  # law articles the exchange rests on
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReceipt:
+    """What a repeat is answered with."""
+
+    internal_id: str
+    digest: str
+    receipt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """A stored message without its bodies."""
+
+    id: str
+    message_id: str
+    signer_oin: str
+    sender: str
+    digest: str
+    kind: str
+    dialect: str
+    root: str
+    house: str | None
+    conversation: str
+    answers: str | None
+    source: str
+    received_at: datetime
+    destroy_by: date
+    loss: tuple[Loss, ...]
+    grounds: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """One message for one receiver, as it stands."""
+
+    id: str
+    message: MessageRecord
+    receiver: str
+    dialect: str
+    lane: str
+    lane_seq: int
+    state: State
+    reason: str
+    attempts: int
+    due: datetime | None
+    deadline: datetime | None
+    pull: bool
+    digest: str  # of the rendered document, empty before it is rendered
+    root: str
+    content_type: str
+    loss: tuple[Loss, ...]
+    removed: tuple[Loss, ...]
+    created_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """The sealed bodies of a message and, once rendered, of one of its deliveries."""
+
+    wrapped_key: bytes
+    sealed_jws: bytes
+    sealed_document: bytes
+    sealed_canonical: bytes
+    sealed_rendered: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one try of a delivery came to; written with its attempt in one transaction."""
+
+    state: State
+    reason: str
+    code: str = ""
+    due: datetime | None = None
+    status: int | None = None  # HTTP status, when there was one
+    receipt: bytes | None = None  # the receiver's signed receipt
+    duration_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step in the life of a message: a name from a fixed list, ids and codes only."""
+
+    at: datetime
+    name: str
+    message: str | None
+    delivery: str | None
+    detail: str  # a code or a sentence without personal data
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A search over messages; every field narrows. `sender` limits a partner to its own."""
+
+    sender: str | None = None
+    kind: str | None = None
+    state: State | None = None
+    message_id: str | None = None
+    conversation: str | None = None
+    receiver: str | None = None
+    since: datetime | None = None
+    limit: int = 50
+    after: str | None = None  # internal id of the last row of the previous page
+
+
+class Store(Protocol):
+    """The truth. Every method is one transaction; all raise StoreUnavailable."""
+
+    def find_receipt(self, signer_oin: str, message_id: str) -> StoredReceipt | None:
+        """The receipt of an accepted message under this id of this signer."""
+
+    def accept(self, message: NewMessage) -> StoredReceipt | None:
+        """
+        Store a message with its deliveries, lanes, receipt and events, durable on return.
+
+        Returns None when stored, or what is already there under `(signer_oin, message_id)` when
+        another request was first; then nothing was written.
+        """
+
+    def question_from(self, message_id: str, *, answered_by: str) -> MessageRecord | None:
+        """The newest message with the sender's id `message_id` that has a delivery to the partner."""
+
+    def refused(self, *, sender: str, code: str, digest: str, at: datetime) -> None:
+        """An event row for a refusal."""
+
+    def claim(self, *, limit: int, lease_s: float, now: datetime) -> list[str]:
+        """
+        Ids of due lane heads, now `onderweg` until the lease ends; oldest due first.
+
+        Due are `klaar`, `wacht` with `due` passed, and pushed `onderweg` with the lease passed.
+        """
+
+    def unclaim(self, ids: Sequence[str], *, now: datetime) -> None:
+        """Give claims back that could not be offered: due again at once, no attempt counted."""
+
+    def renew(self, delivery_id: str, *, lease_s: float, now: datetime) -> bool:
+        """Take the lease for a worker; False when the delivery is no longer due to be sent."""
+
+    def delivery(self, delivery_id: str) -> DeliveryRecord | None: ...
+
+    def message(self, internal_id: str) -> MessageRecord | None: ...
+
+    def find(self, any_id: str) -> list[MessageRecord]:
+        """Messages by internal id, sender's id, delivery id or conversation (for `trace`)."""
+
+    def bodies(self, delivery_id: str) -> Bodies: ...
+
+    def message_bodies(self, internal_id: str) -> Bodies: ...
+
+    def save_rendered(
+        self,
+        delivery_id: str,
+        *,
+        sealed: bytes,
+        digest: str,
+        root: str,
+        content_type: str,
+        loss: tuple[Loss, ...],
+        now: datetime,
+    ) -> None:
+        """Keep our own output before the first attempt; refused (ValueError) if already kept."""
+
+    def settle(self, delivery_id: str, outcome: Outcome, *, now: datetime) -> list[str]:
+        """
+        Record attempt and outcome and, when the delivery is final, release the next of its lane.
+
+        A delivery that is already final keeps its state; returns the ids that became due.
+        """
+
+    def in_postbus(self, partner: str, *, limit: int) -> list[DeliveryRecord]:
+        """Pull deliveries waiting for this partner, oldest first, lane heads only."""
+
+    def requeue(self, delivery_id: str, *, actor: str, now: datetime) -> bool:
+        """A dead delivery is due again under the same id, deadline anew; False if not dead."""
+
+    def expire(self, *, now: datetime) -> list[str]:
+        """Postbus deliveries past their deadline become dead; returns their ids."""
+
+    def deliveries_of(self, internal_id: str) -> list[DeliveryRecord]: ...
+
+    def deliveries(self, *, state: State | None, limit: int) -> list[DeliveryRecord]: ...
+
+    def attempts_of(self, delivery_id: str) -> list[dict[str, Any]]:
+        """Rows with `at, number, outcome, code, reason, status, duration_ms, receipt`."""
+
+    def events_of(self, internal_id: str) -> list[Event]: ...
+
+    def receipt_of(self, internal_id: str) -> bytes | None: ...
+
+    def search(self, query: Query) -> list[MessageRecord]: ...
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Deliveries by (receiver, state), for metrics and status."""
+
+    def oldest_due(self) -> datetime | None: ...
+
+    def ping(self) -> None:
+        """Raises StoreUnavailable."""
+
+    def close(self) -> None: ...
+
+
+# --- bus ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A delivery in the hands of one worker. `token` is the signed and encrypted parcel."""
+
+    delivery_id: str
+    token: bytes
+    handle: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """One queue as the operator sees it."""
+
+    name: str
+    ready: int
+    unacknowledged: int
+    consumers: int
+
+
+class Source(Protocol):
+    """What a bus needs of the store and the core: due deliveries and their parcels."""
+
+    def claim(self, limit: int) -> list[str]: ...
+
+    def unclaim(self, ids: Sequence[str]) -> None: ...
+
+    def receiver_of(self, delivery_id: str) -> str: ...
+
+    def pack(self, delivery_id: str) -> bytes: ...
+
+
+class Bus(Protocol):
+    """
+    Brings due deliveries from the store to workers, each to one worker at a time.
+
+    The store decides what is due; the bus only moves it. Nothing is lost with the bus: an offer
+    without outcome is made again when its lease ends.
+    """
+
+    def pump(self) -> int:
+        """Offer what is due; how many were confirmed. Raises BusUnavailable (claims given back)."""
+
+    def take(self, *, wait_s: float) -> Taken | None:
+        """The next delivery for this worker thread, or None after `wait_s` seconds."""
+
+    def done(self, taken: Taken) -> None:
+        """The outcome is recorded: acknowledge. Never raises; a lost ack only repeats."""
+
+    def give_back(self, taken: Taken) -> None:
+        """Not handled: let another worker have it."""
+
+    def status(self) -> list[QueueStatus]: ...
+
+    def ping(self) -> None:
+        """Raises BusUnavailable."""
+
+    def close(self) -> None: ...
+
+
+# --- transport, clock, policy ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver answered to a push."""
+
+    status: int
+    receipt: bytes  # compact JWS, empty when there was none
+    code: str = ""  # the receiver's error code, when it refused
+
+
+class Transport(Protocol):
+    """Sends a sealed message to a partner over mutual TLS."""
+
+    def push(self, partner: Partner, sealed: bytes) -> Answer:
+        """Raises PartnerUnavailable (with `retry_after`); a refusal is an Answer."""
+
+    def close(self) -> None: ...
+
+
+class Clock(Protocol):
+    """The time, replaceable in tests."""
+
+    def now(self) -> datetime: ...
+
+
+class Partners(Protocol):
+    """Who is connected."""
+
+    def by_name(self, name: str) -> Partner | None: ...
+
+    def by_oin(self, oin: str) -> Sequence[Partner]: ...
+
+    def all(self) -> Iterable[Partner]: ...
