@@ -12,9 +12,7 @@ from gateway.errors import InvalidBsn, InvalidDocument, InvalidValue, UnknownDoc
 from gateway.model.bekendheid import Bekendheidsuitslag, Bekendheidsverzoek
 from gateway.model.envelop import Bericht, Inhoud, kind_of, type_of
 
-SOORTEN: dict[str, type[Inhoud]] = {
-    k.soort: k for k in (Bekendheidsverzoek, Bekendheidsuitslag)
-}
+SOORTEN: dict[str, type[Inhoud]] = {k.soort: k for k in (Bekendheidsverzoek, Bekendheidsuitslag)}
 """The canonical kinds by name."""
 
 

@@ -74,7 +74,7 @@ class Bericht(BaseModel):
 
     specversion: Literal["1.0"] = "1.0"
     id: str = Field(min_length=1, max_length=40)  # StUF Refnummer has room for 40
-    source: str = Field(min_length=1, max_length=400)
+    source: str = Field(min_length=1, max_length=4000)
     type: str
     time: Moment
     datacontenttype: Literal["application/json"] = "application/json"

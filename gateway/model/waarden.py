@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 def onjuist(rule: str, code: str = "waarde-ongeldig") -> PydanticCustomError:
     """The error of a value; `gateway.model.lees` turns it into ours, with its place."""
-    return PydanticCustomError(code, "{rule}", {"rule": rule})  # type: ignore[arg-type]
+    return PydanticCustomError(code, "{rule}", {"rule": rule})
 
 
 class Wgs(StrEnum):
@@ -67,9 +67,7 @@ def _pattern(pattern: str, rule: str) -> Any:
     return AfterValidator(check)
 
 
-Bsn = Annotated[
-    str, AfterValidator(_bsn), Field(json_schema_extra={"pattern": "^[0-9]{9}$"})
-]
+Bsn = Annotated[str, AfterValidator(_bsn), Field(json_schema_extra={"pattern": "^[0-9]{9}$"})]
 """Burgerservicenummer (Wabb art. 1)."""
 
 Oin = Annotated[

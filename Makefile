@@ -1,0 +1,50 @@
+# make demo   plays a real conversation: ARGS=--once ends by itself, BUS=rabbitmq uses that broker,
+#             DIR=folder keeps what it made
+# make test   runs the tests: ARGS="tests/test_layout.py -k queue" narrows
+#
+# Nothing is needed before: .venv is made from requirements.lock, a missing RabbitMQ comes from apt.
+
+BUS = table
+DIR =
+ARGS =
+PYTHON = python3
+IN = .venv/bin/python -m
+
+export PYTHON
+
+.PHONY: demo test check lint types contracts schemas bench clean rabbitmq
+
+demo: .venv/.ready $(if $(filter rabbitmq,$(BUS)),rabbitmq)
+	$(IN) gateway demo --bus $(BUS) $(if $(DIR),--dir $(DIR)) $(ARGS)
+
+test: .venv/.ready rabbitmq
+	$(IN) pytest -n 2 --dist loadgroup $(ARGS)
+
+check:                      # what CI runs
+	.ci/run
+
+lint: .venv/.ready
+	$(IN) ruff check .
+	$(IN) ruff format --check .
+
+types: .venv/.ready
+	$(IN) mypy
+
+contracts: .venv/.ready     # who may import whom
+	.venv/bin/lint-imports --no-logo
+
+schemas: .venv/.ready       # writes schemas/canonical from the model
+	$(IN) gateway.model.export
+
+bench: .venv/.ready
+	$(IN) pytest -n 0 tests/bench $(ARGS)
+
+clean:
+	rm -rf .venv dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+rabbitmq:
+	@.ci/setup rabbitmq
+
+.venv/.ready: requirements.lock pyproject.toml .ci/setup
+	@.ci/setup venv
+	@touch $@

@@ -1,0 +1,57 @@
+"""The national system: landelijk/1.0, the canonical CloudEvent itself."""
+
+from __future__ import annotations
+
+import functools
+
+import orjson
+
+from gateway.errors import UnknownDocument
+from gateway.formats import jsondoc
+from gateway.model import SOORTEN, json_schema, lees, schrijf
+from gateway.model.envelop import Bericht, kind_of
+from gateway.ports import Parsed, Rendered
+
+DIALECT = "landelijk/1.0"
+
+
+class NationalAdapter:
+    """A ports.Adapter without mapping: the document is the canonical message."""
+
+    name = "national"
+    dialects = frozenset({DIALECT})
+
+    def recognises(self, document: bytes) -> str | None:
+        """Raises what `jsondoc.read` raises for JSON that is unsafe or not well-formed."""
+        if document.lstrip()[:1] not in (b"{", b"["):
+            return None
+        event = jsondoc.read(document)
+        known = isinstance(event, dict) and kind_of(str(event.get("type"))) in SOORTEN
+        return DIALECT if known else None
+
+    def validate(self, document: bytes, *, dialect: str) -> str:
+        return self._checked(document)[0]
+
+    def parse(self, document: bytes, *, dialect: str) -> Parsed:
+        kind, event = self._checked(document)
+        return Parsed(DIALECT, kind, lees(event), ())
+
+    def render(self, bericht: Bericht, *, dialect: str) -> Rendered:
+        document = orjson.dumps(schrijf(bericht))
+        return Rendered(DIALECT, bericht.soort, "application/json", document, ())
+
+    def _checked(self, document: bytes) -> tuple[str, dict[str, object]]:
+        event = jsondoc.read(document)
+        kind = kind_of(str(event.get("type"))) if isinstance(event, dict) else ""
+        if kind not in SOORTEN:
+            raise UnknownDocument("Het veld `type` noemt geen soort bericht van de gateway.")
+        _schema(kind).validate(event)
+        return kind, event
+
+
+@functools.cache
+def _schema(kind: str) -> jsondoc.JsonSchema:
+    return jsondoc.JsonSchema(json_schema(kind))
+
+
+ADAPTER = NationalAdapter()

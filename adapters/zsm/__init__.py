@@ -1,0 +1,17 @@
+"""ZSM and the OM: StUF-JZ 1.0.9 as the chain speaks it."""
+
+from gateway.formats.dialect import Document, XmlAdapter
+from gateway.formats.stuf import CONVERTERS, PREFIXES
+
+_VV = "vv/jz0100_msg_vvberichten_resolved2025.xsd"
+
+ADAPTER = XmlAdapter(
+    name="zsm",
+    dialect="stuf-jz/1.0.9",
+    prefixes=PREFIXES,
+    converters=CONVERTERS,
+    documents=(
+        Document("JZ:vcobDi01", "jz-vv.xsd", _VV),
+        Document("JZ:ucobDi01", "jz-vv.xsd", _VV),
+    ),
+)

@@ -1,0 +1,214 @@
+"""
+A throw-away PKI of the shape of PKIoverheid, for development, tests and the demo. Never production.
+
+    root -> issuing CA -> per party a TLS, a signing and an encryption certificate
+
+As in PKIoverheid the OIN stands in `subject.serialNumber`. The keys of the CAs are never written,
+so nothing can be added to a folder later: make a new one.
+"""
+
+import argparse
+import os
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID as Eku
+from cryptography.x509.oid import NameOID
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+LEAF_DAYS = 730
+CA_DAYS = 3650
+KEY_USAGES = (
+    "digital_signature content_commitment key_encipherment data_encipherment key_agreement "
+    "key_cert_sign crl_sign encipher_only decipher_only"
+).split()
+BROKEN: dict[str, dict[str, Any]] = {
+    "expired": {"days": -1},
+    "revoked": {},
+    "rogue": {},
+    "wrong-eku": {"eku": (Eku.SERVER_AUTH,)},
+    "no-oin": {"oin": False},
+}
+
+
+class Party(NamedTuple):
+    """Who gets certificates. `key` is `ec` (P-256) or `rsa`."""
+
+    name: str
+    oin: str
+    organisation: str
+    key: str = "ec"
+
+
+class Authority:
+    """A root or issuing CA; its key lives in memory only."""
+
+    def __init__(self, name: str, *, issuer: "Authority | None" = None) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = _name("ZVH ontwikkeling", name)
+        self.revoked: list[int] = []
+        self.certificate = (issuer or self).certify(
+            self.name, self.key, "key_cert_sign", "crl_sign", days=CA_DAYS, path=0 if issuer else 1
+        )
+
+    def issue(
+        self,
+        party: Party,
+        key: Key,
+        usage: str,
+        *,
+        days: int = LEAF_DAYS,
+        eku: tuple[x509.ObjectIdentifier, ...] = (Eku.CLIENT_AUTH, Eku.SERVER_AUTH),
+        oin: bool = True,
+    ) -> x509.Certificate:
+        """A leaf for a party on this machine."""
+        here = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
+        subject = _name(party.organisation, party.name, party.oin if oin else None)
+        extra = (x509.ExtendedKeyUsage(eku), x509.SubjectAlternativeName(here))
+        return self.certify(subject, key, usage, days=days, extra=extra)
+
+    def certify(
+        self,
+        subject: x509.Name,
+        key: Key,
+        *usages: str,
+        days: int,
+        path: int | None = None,
+        extra: tuple[x509.ExtensionType, ...] = (),
+    ) -> x509.Certificate:
+        """Sign a certificate; `path` makes it a CA that may have as many CAs below it."""
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateBuilder(self.name, subject, key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=30))
+            .not_valid_after(now + timedelta(days=days))
+            .add_extension(x509.BasicConstraints(path is not None, path), True)
+            .add_extension(x509.KeyUsage(**{name: name in usages for name in KEY_USAGES}), True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+        )
+        for extension in (self._identifier(), *extra):
+            builder = builder.add_extension(extension, False)
+        return builder.sign(self.key, hashes.SHA256())
+
+    def crl(self, *, number: int, days: int) -> bytes:
+        """The revocation list as PEM; a higher `number` replaces an earlier one."""
+        start = datetime.now(UTC) - timedelta(days=30) + timedelta(seconds=number)
+        builder = (
+            x509.CertificateRevocationListBuilder(self.name)
+            .last_update(start)
+            .next_update(datetime.now(UTC) + timedelta(days=days))
+            .add_extension(x509.CRLNumber(number), False)
+            .add_extension(self._identifier(), False)
+        )
+        for serial in self.revoked:
+            entry = x509.RevokedCertificateBuilder(serial, start)
+            builder = builder.add_revoked_certificate(entry.build())
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def _identifier(self) -> x509.AuthorityKeyIdentifier:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+
+
+class Pki(NamedTuple):
+    """What `make_pki` leaves in memory, so that a test can revoke."""
+
+    folder: Path
+    root: Authority
+    issuing: Authority
+
+    def write_crl(self, *, number: int = 1, days: int = LEAF_DAYS) -> None:
+        """`crl.pem`: the lists of both CAs; replaced whole or not at all."""
+        fresh = self.folder / "crl.new"
+        fresh.write_bytes(
+            self.issuing.crl(number=number, days=days) + self.root.crl(number=number, days=days)
+        )
+        fresh.replace(self.folder / "crl.pem")
+
+    def write(self, name: str, key: Key, certificate: x509.Certificate) -> None:
+        """`<name>.crt`, with the issuing CA behind it as peers may know the root only, and `.key`."""
+        pem = serialization.Encoding.PEM
+        chain = (certificate, self.issuing.certificate)
+        (self.folder / f"{name}.crt").write_bytes(b"".join(c.public_bytes(pem) for c in chain))
+        secret = key.private_bytes(
+            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        # Unreadable for others from the first byte, not changed to it afterwards.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(self.folder / f"{name}.key", flags, 0o600), "wb") as file:
+            file.write(secret)
+
+
+def make_pki(
+    folder: Path, parties: list[Party], *, broken: bool = False, rsa_bits: int = 3072
+) -> Pki:
+    """
+    Fill a folder: `ca.crt` (root and issuing CA), `crl.pem` (both lists), and per party
+    `<name>-tls`, `<name>-sign` and `<name>-enc` as `.crt` and `.key`.
+
+    With `broken` also certificates that must be refused, in the name of the last party:
+    `broken-{expired,revoked,rogue,wrong-eku,no-oin}-{tls,sign}`.
+
+    Raises:
+        FileExistsError: the folder already holds a PKI; its CA keys are gone, so it cannot grow.
+    """
+    if (folder / "ca.crt").exists():
+        raise FileExistsError(f"{folder} already holds a PKI")
+    folder.mkdir(parents=True, exist_ok=True)
+    pki, rogue = _authorities(folder), _authorities(folder)
+    for party in parties:
+        wrap = "key_encipherment" if party.key == "rsa" else "key_agreement"
+        for use, usage in (("tls", KEY_USAGES[0]), ("sign", KEY_USAGES[0]), ("enc", wrap)):
+            key = _new_key(party.key, rsa_bits)
+            pki.write(f"{party.name}-{use}", key, pki.issuing.issue(party, key, usage))
+    for fault, how in BROKEN.items() if broken else ():
+        # The rogue CA bears the name of the real one: only its key gives it away.
+        signer = rogue if fault == "rogue" else pki
+        for use in ("tls", "sign"):
+            key = _new_key("ec", rsa_bits)
+            certificate = signer.issuing.issue(parties[-1], key, KEY_USAGES[0], **how)
+            signer.write(f"broken-{fault}-{use}", key, certificate)
+            if fault == "revoked":
+                pki.issuing.revoked.append(certificate.serial_number)
+    cas = (pki.root.certificate, pki.issuing.certificate)
+    pki.write_crl()
+    # Last: a folder with this file is complete.
+    pem = b"".join(ca.public_bytes(serialization.Encoding.PEM) for ca in cas)
+    (folder / "ca.crt").write_bytes(pem)
+    return pki
+
+
+def _authorities(folder: Path) -> Pki:
+    root = Authority("ZVH Ontwikkel Root CA")
+    return Pki(folder, root, Authority("ZVH Ontwikkel Services CA", issuer=root))
+
+
+def _new_key(kind: str, rsa_bits: int) -> Key:
+    if kind == "rsa":
+        return rsa.generate_private_key(public_exponent=65537, key_size=rsa_bits)
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _name(organisation: str, common_name: str, oin: str | None = None) -> x509.Name:
+    pairs = {
+        NameOID.COUNTRY_NAME: "NL",
+        NameOID.ORGANIZATION_NAME: organisation,
+        NameOID.COMMON_NAME: common_name,
+        **({NameOID.SERIAL_NUMBER: oin} if oin else {}),
+    }
+    return x509.Name([x509.NameAttribute(kind, value) for kind, value in pairs.items()])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Make a throw-away PKI for development.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("party", nargs="+", help="name:oin:organisation[:rsa]")
+    parser.add_argument("--broken", action="store_true", help="also certificates to be refused")
+    given = parser.parse_args()
+    make_pki(given.folder, [Party(*p.split(":")) for p in given.party], broken=given.broken)

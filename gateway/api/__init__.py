@@ -1,0 +1,29 @@
+"""The HTTP edge: JOSE and JSON over mutual TLS in, problem documents out. Decides nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.core.accept import Acceptor
+from gateway.core.postbus import Postbus
+from gateway.ports import Bus, Clock, Partners, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """
+    What the edge is given to work with.
+
+    `oin_of` reads the organisation from a client certificate (DER). It is asked for every request,
+    so that it can refuse a certificate that was revoked while the connection stayed open.
+    """
+
+    acceptor: Acceptor
+    postbus: Postbus
+    store: Store
+    bus: Bus
+    partners: Partners
+    clock: Clock
+    oin_of: Callable[[bytes], str]
+    version: str

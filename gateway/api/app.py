@@ -1,0 +1,150 @@
+"""Puts the edge together: the API for partners, and the management app for its own listener."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.api import Services
+from gateway.api.metrics import Metrics
+from gateway.api.problems import HEADERS, PROBLEM, Probleem, on_error, problem
+from gateway.api.routes import Zoekvraag, router
+from gateway.errors import GatewayError, StoreUnavailable, Unavailable
+
+CONTACT = {
+    "name": "Beheer ZVH-gateway",
+    "url": "https://gateway.example",
+    "email": "beheer@gateway.example",
+}
+FAULTS = {
+    "400": "Het verzoek of het bericht is onjuist",
+    "403": "Geen partner, of geen grondslag",
+    "404": "Niet gevonden, of niet van u",
+    "503": "Even niet beschikbaar; probeer het later opnieuw",
+    "default": "Geweigerd of mislukt; het problem-document zegt wat te doen",
+}
+REF = "#/components/schemas/{model}"
+
+log = structlog.get_logger()
+
+
+class Edge:
+    """
+    Around every request: our headers on every answer, one log line, no exception outside.
+
+    The line names the route and not the path, because a client may write anything in a path. Of an
+    unexpected exception the place is logged and not the text, because that may quote a document.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        began, status = time.perf_counter(), 0
+
+        async def send_ours(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_ours)
+        except ClientDisconnect:
+            pass  # nobody is left to answer
+        except Exception as error:  # noqa: BLE001  # the last line of defence
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{last.filename}:{last.lineno}"
+            log.error("request_failed", error=type(error).__name__, place=place)
+            if not status:
+                await problem(GatewayError())(scope, receive, send_ours)
+        route = getattr(scope.get("route"), "path", None)
+        ms = round((time.perf_counter() - began) * 1000, 1)
+        oin = scope.get("state", {}).get("oin")
+        log.info("request", method=scope["method"], route=route, status=status, ms=ms, oin=oin)
+
+
+def create_app(services: Services, metrics: Metrics) -> FastAPI:
+    """The API for partners; to be served over mutual TLS with `MutualTlsProtocol`."""
+    app = FastAPI(
+        title="ZVH-gateway",
+        summary="Verzegeld berichtenverkeer met de Zorg- en Veiligheidshuizen",
+        description="Elke verbinding vraagt een clientcertificaat met het OIN van de partner. "
+        "Berichten en ontvangstbewijzen volgen zegelprofiel zvh-jose-1.",
+        version=services.version,
+        contact=CONTACT,
+        servers=[{"url": "/v1", "description": "Deze gateway"}],
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        generate_unique_id_function=lambda route: route.name,
+        exception_handlers=dict.fromkeys(
+            (GatewayError, RequestValidationError, HTTPException), on_error
+        ),
+    )
+    app.state.services, app.state.metrics, app.state.in_flight = services, metrics, 0
+    app.include_router(router)
+    app.add_middleware(Edge)
+    _describe(app.openapi())
+    return app
+
+
+def _describe(spec: dict[str, Any]) -> None:
+    """What FastAPI does not know: the NL API Design Rules on versions and problems."""
+    schemas = spec["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for model in (Zoekvraag, Probleem):
+        schemas[model.__name__] = schema = model.model_json_schema(ref_template=REF)
+        schemas.update(schema.pop("$defs", {}))
+    version = {"API-Version": {"description": "Volledige versie", "schema": {"type": "string"}}}
+    error = {"content": {PROBLEM: {"schema": {"$ref": REF.format(model="Probleem")}}}}
+    spec["paths"] = {path.removeprefix("/v1"): item for path, item in spec["paths"].items()}
+    for operation in (o for item in spec["paths"].values() for o in item.values()):
+        answers = operation["responses"]
+        answers.pop("422", None)
+        answers.update({code: {"description": text, **error} for code, text in FAULTS.items()})
+        for answer in answers.values():
+            answer["headers"] = version
+
+
+def create_management_app(services: Services, metrics: Metrics) -> Starlette:
+    """Health and metrics, for a listener that only the operator's own systems reach."""
+
+    def live(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    def ready(_: Request) -> Response:
+        # Without the bus messages are still accepted, so that alone is told and no 503.
+        down: list[GatewayError] = []
+        for part in (services.store, services.bus):
+            try:
+                part.ping()
+            except Unavailable as error:
+                down.append(error)
+        text = "".join(f"{error.code}: {error.operator}\n" for error in down) or "ok\n"
+        serving = not any(isinstance(error, StoreUnavailable) for error in down)
+        return PlainTextResponse(text, 200 if serving else 503)
+
+    def scrape(_: Request) -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    paths = {"/health/live": live, "/health/ready": ready, "/metrics": scrape}
+    return Starlette(routes=[Route(path, endpoint) for path, endpoint in paths.items()])

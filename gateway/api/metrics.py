@@ -1,0 +1,43 @@
+"""Prometheus metrics of this process and of the store; labels name partners, kinds and codes only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily as Gauge
+from prometheus_client.registry import Collector
+
+from gateway.errors import StoreUnavailable
+from gateway.ports import Clock, Store
+
+BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # 0.2 s is the target for p99
+
+
+class Metrics(Collector):
+    """Counters of this process, and gauges that are read from the store when asked for."""
+
+    def __init__(self, *, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self.registry = at = CollectorRegistry()
+        self.accepted = Counter("zvh_accepted", "Accepted", ["partner", "kind"], registry=at)
+        self.refused = Counter("zvh_refused", "Refused", ["partner", "code"], registry=at)
+        self.repeated = Counter("zvh_repeated", "Repeats, answered as before", registry=at)
+        self.seconds = Histogram("zvh_accept_seconds", "To accept", buckets=BUCKETS, registry=at)
+        at.register(self)
+
+    def describe(self) -> list[Gauge]:
+        return []  # so that registration does not read the store
+
+    def collect(self) -> Iterator[Gauge]:
+        deliveries = Gauge("zvh_deliveries", "Deliveries", labels=["partner", "state"])
+        oldest = Gauge("zvh_oldest_due_seconds", "How long the oldest due delivery waits")
+        try:
+            counts, due = self._store.counts(), self._store.oldest_due()
+        except StoreUnavailable:
+            return  # the gauges are absent, and /health/ready says why
+        for labels, count in counts.items():
+            deliveries.add_metric(labels, count)
+        waits = (self._clock.now() - due).total_seconds() if due else 0
+        oldest.add_metric([], max(0, waits))
+        yield from (deliveries, oldest)

@@ -1,0 +1,103 @@
+"""Serves the apps on their listeners in one event loop, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from typing import Self
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway.api.mtls import MutualTlsProtocol
+from gateway.errors import Misconfigured
+
+GRACE_S = 10  # for requests that are under way at a stop; then their connections are cut
+
+
+class Servers:
+    """
+    The API over mutual TLS and, if given, the management app in plain HTTP.
+
+    Bound when made, so that a port in use is told at once (Misconfigured) and a port 0 is known.
+    Use `run` in the main thread, or as a context manager to serve from a thread.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        management: ASGIApp | None = None,
+        *,
+        ssl_context: ssl.SSLContext,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        mgmt_host: str = "127.0.0.1",
+        mgmt_port: int = 0,
+    ) -> None:
+        self._servers = [(_server(app, ssl_context), _bind(host, port))]
+        if management:
+            self._servers.append((_server(management, None), _bind(mgmt_host, mgmt_port)))
+        self.port, self.mgmt_port = (*(at.getsockname()[1] for _, at in self._servers), 0)[:2]
+        self._thread = threading.Thread(target=self._loop, name="api")
+
+    def run(self) -> None:
+        """Serve until SIGTERM, SIGINT or `stop`; requests under way are finished first."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stop())
+        self._loop()
+
+    def stop(self) -> None:
+        """End serving; returns at once. May be called from a signal handler or another thread."""
+        for server, _ in self._servers:
+            server.should_exit = True
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._thread.join()
+
+    def _loop(self) -> None:
+        factory = self._servers[0][0].config.get_loop_factory()
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        await asyncio.gather(*(server.serve(sockets=[at]) for server, at in self._servers))
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # two servers in a process: `Servers.run` handles signals for both
+
+
+def _server(app: ASGIApp, ssl_context: ssl.SSLContext | None) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            http=MutualTlsProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+            ssl_context_factory=(lambda *_: ssl_context) if ssl_context else None,
+        )
+    )
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        raise Misconfigured(f"cannot listen on {host}:{port}: {error.strerror}") from error

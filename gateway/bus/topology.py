@@ -1,0 +1,72 @@
+"""Exchanges, queues and limits on the broker, read from queue/topology.toml; knows no client."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from gateway.errors import Misconfigured
+from gateway.resources import folder
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A durable queue, bound once to a durable exchange; a template when named `{partner}`."""
+
+    name: str
+    exchange: str
+    type: str  # of the exchange
+    arguments: dict[str, Any]
+    routing_key: str = ""
+
+    def of(self, partner: str) -> Self:
+        return replace(self, name=self.name.format(partner=partner), routing_key=partner)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Everything that must exist on the broker, given the partners."""
+
+    vhost: str
+    partner: Queue
+    dead: Queue
+
+    @classmethod
+    def load(cls, text: str | None = None) -> Self:
+        """From topology.toml, ours unless `text` is given. Raises Misconfigured."""
+        try:
+            data = tomllib.loads(text or (folder("queue") / "topology.toml").read_text("utf-8"))
+            return cls(data["vhost"], Queue(**data["partner"]), Queue(**data["dead"]))
+        except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+            raise Misconfigured(f"queue/topology.toml is onbruikbaar: {error}") from error
+
+    def queues(self, partners: Iterable[str]) -> list[Queue]:
+        """One queue a partner, by name, and the dead letters last."""
+        return [*map(self.partner.of, sorted(set(partners))), self.dead]
+
+
+def definitions(topology: Topology, partners: Iterable[str]) -> str:
+    """The topology as RabbitMQ imports it at boot (`load_definitions`), without users."""
+    queues, place = topology.queues(partners), {"vhost": topology.vhost}
+    lasting = {**place, "durable": True, "auto_delete": False}
+    exchange = {**lasting, "internal": False, "arguments": {}}
+    binding = {**place, "destination_type": "queue", "arguments": {}}
+    types = {q.exchange: q.type for q in queues}
+    document = {
+        "vhosts": [{"name": topology.vhost}],
+        "exchanges": [{"name": name, "type": kind, **exchange} for name, kind in types.items()],
+        "queues": [{"name": q.name, **lasting, "arguments": q.arguments} for q in queues],
+        "bindings": [
+            {"source": q.exchange, "destination": q.name, "routing_key": q.routing_key, **binding}
+            for q in queues
+        ],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(definitions(Topology.load(), sys.argv[1:]))

@@ -1,0 +1,127 @@
+"""Long-running commands: the gateway's processes, the simulators, the demo; and its bus."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.output import HERE, Dir, Exit, Json, records, say
+from gateway.settings import load
+
+bus = typer.Typer(help="The bus and its queues.", no_args_is_help=True)
+
+
+class Simulated(StrEnum):
+    """Who can be simulated."""
+
+    ZSM = "zsm"
+    LANDELIJK = "landelijk"
+
+
+class BusKind(StrEnum):
+    """Over which bus the demo runs."""
+
+    TABLE = "table"
+    RABBITMQ = "rabbitmq"
+
+
+def serve(dir: Dir = HERE) -> None:
+    """Take messages in: the API and the management listener."""
+    from gateway.bootstrap import build
+
+    with build(load(dir)) as gateway:
+        gateway.servers.run()
+
+
+def work(dir: Dir = HERE) -> None:
+    """Deliver messages."""
+    from gateway.bootstrap import build
+
+    with build(load(dir)) as gateway:
+        gateway.worker.start()
+        _until_stopped()
+        gateway.worker.stop()
+
+
+def run(dir: Dir = HERE) -> None:
+    """Take messages in and deliver them: `serve` and `work` in one process."""
+    from gateway.bootstrap import build
+
+    with build(load(dir)) as gateway:
+        gateway.worker.start()
+        gateway.servers.run()
+        gateway.worker.stop()
+
+
+def simulate(who: Simulated, dir: Dir = HERE) -> None:
+    """Be a partner: zsm asks and reads its postbus, landelijk answers. Until Ctrl-C."""
+    settings = load(dir)
+    if who is Simulated.ZSM:
+        from gateway.simulators.zsm import Zsm as Simulator
+    else:
+        from gateway.simulators.national import National as Simulator
+    with Simulator(settings) as party:
+        say(f"{who} runs and keeps what it receives in {party.folder}; Ctrl-C ends it")
+        _until_stopped()
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End by itself; 0 if all went well.")] = False,
+    bus: Annotated[BusKind, typer.Option("--bus", help="Over which bus.")] = BusKind.TABLE,
+    dir: Annotated[
+        Path | None, typer.Option("--dir", help="New folder that is kept; default a temporary one.")
+    ] = None,
+) -> None:
+    """Play a real conversation between ZSM and the national system through a real gateway."""
+    from gateway.simulators.demo import play
+
+    if not play(directory=dir, rabbitmq=bus is BusKind.RABBITMQ, once=once):
+        raise typer.Exit(Exit.REFUSED)
+
+
+@bus.command("declare")
+def declare(dir: Dir = HERE) -> None:
+    """Make the exchanges and queues of queue/topology.toml on the broker."""
+    from gateway.bus import declare
+
+    settings = load(dir)
+    declare(settings.bus_url, partners=[entry.name for entry in settings.partner])
+    say("the bus is as queue/topology.toml says")
+
+
+@bus.command("check")
+def check(dir: Dir = HERE) -> None:
+    """Compare the broker with queue/topology.toml; exit 3 and every difference if they differ."""
+    from gateway.bus import check
+
+    settings = load(dir)
+    check(settings.bus_url, partners=[entry.name for entry in settings.partner])
+    say("the bus is as queue/topology.toml says")
+
+
+@bus.command("status")
+def status(dir: Dir = HERE, json: Json = False) -> None:
+    """What lies in each queue, and what the store holds for each partner."""
+    from gateway.bootstrap import build
+
+    with build(load(dir)) as gateway:
+        gateway.bus.ping()
+        rows = [
+            {"queue": q.name, "ready": q.ready, "taken": q.unacknowledged, "consumers": q.consumers}
+            for q in gateway.bus.status()
+        ]
+        counts = gateway.store.counts()
+    rows += []
+    records("Queues", rows, as_json=json, empty="There are no queues.")
+
+
+def _until_stopped() -> None:
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()

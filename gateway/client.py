@@ -1,0 +1,143 @@
+"""The partner's side of the API: seals, sends, fetches, and believes no answer it cannot verify."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from gateway.core.ids import instant
+from gateway.errors import ReceiptInvalid, Refused
+from gateway.model.envelop import source_of, type_of
+from gateway.model.partner import Partner
+from gateway.ports import Receipt, Sealer, Unsealed
+from gateway.transport import JOSE, Reply, exchange, open_client
+
+MAX_SEALED = 64 * 1024 * 1024  # as much as the gateway itself takes
+
+
+class RefusedByGateway(Refused):
+    """The gateway refused: `code`, `detail`, `path` and `advies` in its words, and its proof."""
+
+    def __init__(self, reply: Reply, refusal: Receipt | None) -> None:
+        said = reply.problem()
+        super().__init__(said.get("detail", f"HTTP {reply.status}"), path=said.get("pad"))
+        self.code = said.get("code", self.code)  # type: ignore[misc]  # another's, not our class's
+        self.advies = said.get("advies", self.advies)  # type: ignore[misc]
+        self.status = reply.status  # type: ignore[misc]
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent and the verified answer to it; keep `sealed` to send the same again."""
+
+    sealed: bytes
+    receipt: Receipt
+    raw_receipt: bytes
+    location: str
+
+
+class GatewayClient:
+    """
+    One partner's connection to the gateway.
+
+    Every method raises PartnerUnavailable when trying again makes sense, RefusedByGateway when the
+    request must change, and ReceiptInvalid when an answer proves nothing.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        ssl_context: ssl.SSLContext,
+        sealer: Sealer,
+        partner: Partner,
+        gateway: Partner,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._url, self._client = url.rstrip("/"), open_client(ssl_context)
+        self._sealer, self._partner, self._gateway, self._now = sealer, partner, gateway, now
+
+    def send(
+        self,
+        document: bytes,
+        *,
+        message_id: str,
+        kind: str,
+        content_type: str,
+        source_system: str | None = None,
+        house: str | None = None,
+        conversation: str | None = None,
+        answers: str | None = None,
+    ) -> Sent:
+        """Seal a document and offer it; a refusal's receipt is verified as well."""
+        now = self._now()
+        envelope = {
+            "specversion": "1.0",
+            "id": message_id,
+            "source": source_of(self._partner.oin, source_system or self._partner.systeem),
+            "type": type_of(kind),
+            "time": instant(now),
+            "datacontenttype": content_type,
+            "huis": house,
+            "conversatieid": conversation,
+            "antwoordop": answers,
+        }
+        envelope = {name: value for name, value in envelope.items() if value is not None}
+        return self.resend(
+            self._sealer.seal(document, envelope=envelope, receiver=self._gateway, now=now)
+        )
+
+    def resend(self, sealed: bytes) -> Sent:
+        """Offer sealed bytes as they are: the gateway answers a repeat with the first receipt."""
+        reply = self._ask("POST", "/berichten", sealed)
+        receipt = self._verified(reply.body, "geaccepteerd")
+        return Sent(sealed, receipt, reply.body, reply.headers.get("Location", ""))
+
+    def inbox(self) -> list[dict[str, Any]]:
+        """What lies ready for this organisation, oldest first."""
+        return list(self._json("GET", "/postbus")["berichten"])
+
+    def fetch(self, delivery_id: str) -> Unsealed:
+        """Open a waiting message, verified; it stays until `confirm`. Raises BadSeal."""
+        reply = self._ask("GET", f"/postbus/{delivery_id}", limit=MAX_SEALED)
+        return self._sealer.open(reply.body, now=self._now())
+
+    def confirm(self, delivery_id: str, digest: str, *, refuse: str = "") -> None:
+        """Sign for a message (`digest` as fetched), or refuse it for good with a code."""
+        proof = Receipt(
+            id=delivery_id,
+            digest=digest,
+            outcome="geweigerd" if refuse else "geaccepteerd",
+            time=instant(self._now()),
+            issuer=self._partner.oin,
+            audience=self._gateway.oin,
+            code=refuse,
+        )
+        self._ask("POST", f"/postbus/{delivery_id}/bevestiging", self._sealer.sign_receipt(proof))
+
+    def status(self, internal_id: str) -> dict[str, Any]:
+        """How a message of ours stands: `bericht` and `afleveringen`."""
+        return self._json("GET", f"/berichten/{internal_id}")
+
+    def search(self, **wanted: Any) -> dict[str, Any]:
+        """Our own messages; `wanted` as the API names it: soort, staat, sinds, limiet, na …"""
+        return self._json("POST", "/berichten/_zoek", json.dumps(wanted).encode())
+
+    def ping(self) -> dict[str, Any]:
+        """Who we are to the gateway, its time and version."""
+        return self._json("GET", "/ping")
+
+    def close(self) -> None:
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

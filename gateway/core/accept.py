@@ -1,0 +1,292 @@
+"""
+The way in: one sealed body becomes a stored message with its deliveries, or a signed refusal.
+
+    1 TLS identity -> partner           4 envelope: audience, time, size   7 sign the receipt
+    2 open the seal; signer = client    5 dialect, parse, who wrote it     8 store, one transaction
+    3 a repeat? the stored receipt      6 routing and doelbinding          9 answer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import orjson
+import structlog
+
+from gateway import errors, ports
+from gateway.core import ids
+from gateway.core.policy import Policy, Ruling, strip
+from gateway.core.routing import Routing
+from gateway.model import schrijf
+from gateway.model.envelop import Bericht, kind_of, source_of, source_oin
+from gateway.model.partner import Partner
+
+MAX_AGE = timedelta(days=4)  # chain partners retry for 48 hours, and a weekend may lie between
+MAX_AHEAD = timedelta(minutes=5)  # clocks without NTP
+MAX_DOCUMENT = 35 * 1024 * 1024  # the cap on a whole message in the CORV chain (domain.md 4.6)
+MAX_ID = 40  # StUF Referentienummer
+MAX_ATTRIBUTE = 100  # the widest attribute the canonical message takes over
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The signed answer to a body; `error` says why it was refused, if it was."""
+
+    receipt: bytes
+    internal_id: str | None
+    duplicate: bool
+    error: errors.Refused | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptor:
+    """Takes messages in. `houses` maps the OIN of a Zorg- en Veiligheidshuis to its code."""
+
+    store: ports.Store
+    sealer: ports.Sealer
+    vault: ports.Vault
+    partners: ports.Partners
+    adapters: Sequence[ports.Adapter]
+    routing: Routing
+    policy: Policy
+    clock: ports.Clock
+    own_oin: str
+    lane_key: bytes
+    houses: Mapping[str, str]
+
+    def accept(self, body: bytes, *, tls_oin: str) -> Accepted:
+        """
+        Accept or refuse one sealed body from the TLS client `tls_oin`.
+
+        A refusal is returned, with its signed receipt. Unavailable is raised: nothing was stored,
+        and the sender tries again.
+        """
+        now = self.clock.now()
+        opened: ports.Unsealed | None = None
+        try:
+            # (1) who is the TLS client?
+            if not (systems := self.partners.by_oin(tls_oin)):
+                raise errors.UnknownPartner()
+            # (2) open; the signer is the client itself, for no intermediaries are registered
+            if not body:
+                raise errors.Empty()
+            opened = self.sealer.open(body, now=now)
+            if opened.signer.oin != tls_oin:
+                raise errors.UnknownPartner("De ondertekenaar is een ander dan de TLS-client.")
+            # (3) seen before? asked before any time check: a late repeat gets its receipt too
+            if not (message_id := _attribute(opened, "id", MAX_ID)):
+                raise errors.EnvelopeMismatch("De envelop heeft geen id.", path="envelop.id")
+            if stored := self.store.find_receipt(tls_oin, message_id):
+                return _repeat(stored, opened)
+            # (4) meant for us, signed lately, of a size we take
+            self._check_envelope(opened, now)
+            # (5) what does it say, and is its writer the sender?
+            sender, parsed = self._read(opened, systems)
+            # (6) who should get it, and who may
+            self.policy.may_send(sender, parsed.bericht.soort)
+            question = self.routing.question(parsed.bericht, sender)
+            bericht = self._complete(parsed.bericht, opened, sender, question, now)
+            allowed = self._allowed(bericht, sender, question, now)
+            # (7) the proof of acceptance
+            receipt = self._receipt(tls_oin, message_id, opened.digest, now)
+            # (8) all or nothing; another request may have been first
+            message = self._message(opened, sender, parsed, bericht, allowed, receipt, now)
+            if stored := self.store.accept(message):
+                return _repeat(stored, opened)
+            # (9) the API answers 202 with these bytes
+            log.info("message_accepted", message=message.id, partner=sender.name, kind=message.kind)
+            return Accepted(receipt, message.id, False, None)
+        except errors.Refused as error:
+            # A refusal is recorded and signed too; an id or digest only of what could be opened.
+            message_id = str(opened.envelope.get("id", ""))[:MAX_ID] if opened else ""
+            digest = opened.digest if opened else ids.digest_of(body)
+            self.store.refused(sender=tls_oin, code=error.code, digest=digest, at=now)
+            log.warning("message_refused", code=error.code, partner=tls_oin)
+            receipt = self._receipt(tls_oin, message_id, digest, now, code=error.code)
+            return Accepted(receipt, None, False, error)
+
+    def _check_envelope(self, opened: ports.Unsealed, now: datetime) -> None:
+        iat = opened.envelope.get("iat")
+        if opened.envelope.get("aud") != self.own_oin:
+            raise errors.WrongAudience()
+        if type(iat) is not int or iat < (now - MAX_AGE).timestamp():
+            raise errors.Expired()
+        if iat > (now + MAX_AHEAD).timestamp():
+            raise errors.FromTheFuture()
+        if not opened.document:
+            raise errors.Empty()
+        if len(opened.document) > MAX_DOCUMENT:
+            raise errors.TooLarge(f"Een document is ten hoogste {MAX_DOCUMENT} bytes.")
+
+    def _read(
+        self, opened: ports.Unsealed, systems: Sequence[Partner]
+    ) -> tuple[Partner, ports.Parsed]:
+        """Which system of the organisation sent it, and what it says."""
+        recognised = ((a, a.recognises(opened.document)) for a in self.adapters)
+        adapter, dialect = next(((a, d) for a, d in recognised if d), (None, None))
+        systems = [p for p in systems if dialect in p.dialects.values()]
+        if adapter is None or dialect is None or not systems:
+            raise errors.UnknownDocument()
+        parsed = adapter.parse(opened.document, dialect=dialect)
+        bericht, envelope = parsed.bericht, opened.envelope
+        for name, agrees in (
+            ("id", envelope.get("id") == bericht.id),
+            ("type", kind_of(str(envelope.get("type"))) == bericht.soort),
+            ("datacontenttype", _fits(str(envelope.get("datacontenttype")), opened.document)),
+        ):
+            if not agrees:
+                raise errors.EnvelopeMismatch(path=f"envelop.{name}")
+        sender = min(  # the system the envelope names, else the first that may send this kind
+            systems,
+            key=lambda p: (
+                source_of(p.oin, p.systeem) != envelope.get("source"),
+                bericht.soort not in p.sends,
+            ),
+        )
+        # A partner writes as itself, under a registered name, or for a house it works for.
+        writers = {sender.oin, *sender.senders}
+        houses = {oin for oin, house in self.houses.items() if sender.works_for(house)}
+        source = _organisation(source_oin(bericht.source))
+        if source not in writers | {""}:
+            raise errors.EnvelopeMismatch(path="source")
+        if _organisation(bericht.data.afzender.organisatie) not in writers | houses:
+            raise errors.EnvelopeMismatch(path="data.afzender.organisatie")
+        return sender, parsed
+
+    def _complete(
+        self,
+        bericht: Bericht,
+        opened: ports.Unsealed,
+        sender: Partner,
+        question: ports.MessageRecord | None,
+        now: datetime,
+    ) -> Bericht:
+        """The message with what the gateway knows better than its document."""
+        house = question.house if question else None
+        house = house or self.houses.get(_organisation(bericht.data.ontvanger.organisatie))
+        conversation = question.conversation if question else _attribute(opened, "conversatieid")
+        return bericht.model_copy(
+            update={
+                "source": source_of(sender.oin, sender.systeem),
+                "huis": house or bericht.huis or _attribute(opened, "huis", MAX_ID),
+                "conversatieid": conversation or bericht.conversatieid or ids.new_id(now),
+                "traceparent": bericht.traceparent or _attribute(opened, "traceparent", 55),
+            }
+        )
+
+    def _allowed(
+        self,
+        bericht: Bericht,
+        sender: Partner,
+        question: ports.MessageRecord | None,
+        now: datetime,
+    ) -> list[tuple[Ruling, ports.NewDelivery]]:
+        """The deliveries doelbinding allows; NotAllowed when it allows none of those proposed."""
+        kind, case = bericht.soort, bericht.data.zaak()
+        lane_of = case if case and kind in self.policy.ordered else ids.new_id(now)
+        allowed: list[tuple[Ruling, ports.NewDelivery]] = []
+        refusal: errors.NotAllowed | None = None
+        for receiver in self.routing.receivers(bericht, sender, question):
+            try:
+                ruling = self.policy.decide(bericht, sender, receiver, now.date())
+                _, removed = strip(bericht, ruling.categories)
+            except errors.NotAllowed as error:
+                log.info("receiver_excluded", partner=receiver.name, kind=kind)
+                refusal = error
+                continue
+            delivery = ports.NewDelivery(
+                id=ids.new_id(now),
+                receiver=receiver.name,
+                dialect=receiver.dialect_for(kind),
+                lane=ids.lane(self.lane_key, receiver.name, sender.oin, lane_of),
+                deadline_hours=receiver.deadline_hours,
+                pull=receiver.transport == "postbus",
+                removed=removed,
+            )
+            allowed.append((ruling, delivery))
+        if refusal and not allowed:
+            raise refusal
+        return allowed
+
+    def _message(
+        self,
+        opened: ports.Unsealed,
+        sender: Partner,
+        parsed: ports.Parsed,
+        bericht: Bericht,
+        allowed: Sequence[tuple[Ruling, ports.NewDelivery]],
+        receipt: bytes,
+        now: datetime,
+    ) -> ports.NewMessage:
+        """Everything that is stored; the bodies sealed under a key of their own."""
+        internal_id = ids.new_id(now)
+        destroy_by = min(ruling.destroy_by for ruling, _ in allowed)  # the strictest term holds
+        key, wrapped = self.vault.new_key(destroy_by)
+        canonical = self.sealer.sign(orjson.dumps(schrijf(bericht)))
+
+        def seal(body: bytes, part: str) -> bytes:
+            return self.vault.seal(key, body, context=f"{internal_id}:{part}")
+
+        return ports.NewMessage(
+            id=internal_id,
+            message_id=bericht.id,
+            signer_oin=opened.signer.oin,
+            sender=sender.name,
+            digest=opened.digest,
+            kind=bericht.soort,
+            dialect=parsed.dialect,
+            root=parsed.root,
+            house=bericht.huis,
+            conversation=bericht.conversatieid or "",
+            answers=bericht.antwoordop,
+            source=bericht.source,
+            received_at=now,
+            destroy_by=destroy_by,
+            wrapped_key=wrapped,
+            sealed_jws=seal(opened.inner_jws, "jws"),
+            sealed_document=seal(opened.document, "document"),
+            sealed_canonical=seal(canonical, "canoniek"),
+            receipt=receipt,
+            loss=parsed.loss,
+            deliveries=tuple(delivery for _, delivery in allowed),
+            grounds=" | ".join(dict.fromkeys(ruling.grounds for ruling, _ in allowed)),
+        )
+
+    def _receipt(
+        self, audience: str, message_id: str, digest: str, now: datetime, *, code: str = ""
+    ) -> bytes:
+        outcome = "geweigerd" if code else "geaccepteerd"
+        time = ids.instant(now)
+        return self.sealer.sign_receipt(
+            ports.Receipt(message_id, digest, outcome, time, self.own_oin, audience, code)
+        )
+
+
+def _repeat(stored: ports.StoredReceipt, opened: ports.Unsealed) -> Accepted:
+    if stored.digest != opened.digest:
+        raise errors.IdReused()
+    log.info("message_repeated", message=stored.internal_id)
+    return Accepted(stored.receipt, stored.internal_id, True, None)
+
+
+def _attribute(opened: ports.Unsealed, name: str, limit: int = MAX_ATTRIBUTE) -> str | None:
+    """An attribute of the envelope; EnvelopeMismatch when it is no text of at most `limit`."""
+    value = opened.envelope.get(name)
+    if value is None or (isinstance(value, str) and len(value) <= limit):
+        return value
+    raise errors.EnvelopeMismatch("Een attribuut is geen korte tekst.", path=f"envelop.{name}")
+
+
+def _organisation(name: str) -> str:
+    """Test systems in the CORV chain write their OIN with this suffix (domain.md 4.6)."""
+    return name.removesuffix("_OTA")
+
+
+def _fits(content_type: str, document: bytes) -> bool:
+    """Whether an XML media type comes with XML, and any other with something else."""
+    is_xml = document.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    return is_xml == content_type.partition(";")[0].strip().endswith("xml")

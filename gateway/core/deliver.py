@@ -1,0 +1,158 @@
+"""
+The way out: one due delivery becomes an outcome.
+
+    1 still due                              5 send, or leave it in the postbus
+    2 open the parcel from the bus           6 verify the receipt
+    3 still allowed; strip and render, once  7 record, one transaction
+    4 seal with the current keys             8 the caller acknowledges
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from gateway import errors, ports
+from gateway.core.outgoing import Outgoing, judged, rejected
+from gateway.core.policy import Policy, strip
+from gateway.core.retry import Retry
+from gateway.model.envelop import Bericht
+from gateway.model.partner import Partner
+from gateway.ports import DeliveryRecord, Outcome, State
+
+LEASE_S = 300.0  # an offer or a worker that is silent for five minutes is given up (design §3)
+
+PERMANENT = frozenset({400, 403, 404, 405, 409, 410, 413, 415, 422})
+"""HTTP statuses that will be the same next time; every other failure is tried again."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliverer:
+    """Brings deliveries to their receivers, and tells the bus which are due (`ports.Source`)."""
+
+    store: ports.Store
+    outgoing: Outgoing
+    partners: ports.Partners
+    adapters: Sequence[ports.Adapter]
+    policy: Policy
+    transport: ports.Transport
+    clock: ports.Clock
+    retry: Retry
+
+    def claim(self, limit: int) -> list[str]:
+        return self.store.claim(limit=limit, lease_s=LEASE_S, now=self.clock.now())
+
+    def unclaim(self, ids: Sequence[str]) -> None:
+        self.store.unclaim(ids, now=self.clock.now())
+
+    def receiver_of(self, delivery_id: str) -> str:
+        return self.outgoing.record(delivery_id).receiver
+
+    def pack(self, delivery_id: str) -> bytes:
+        return self.outgoing.pack(self.outgoing.record(delivery_id))
+
+    def deliver(self, taken: ports.Taken) -> Outcome | None:
+        """
+        Try one delivery once; None when it was not due any more.
+
+        Raises:
+            StoreUnavailable: nothing was recorded; the delivery will be offered again.
+        """
+        began = time.monotonic()
+        # (1) still due; from here on the lease is ours
+        if not self.store.renew(taken.delivery_id, lease_s=LEASE_S, now=self.clock.now()):
+            return None
+        record = self.outgoing.record(taken.delivery_id)
+        try:
+            # (2) a parcel that we signed, for this delivery
+            bericht = self.outgoing.unpack(taken.token, record)
+            # (3) doelbinding as it is today; the document as it was made the first time
+            receiver, allowed = self._allowed(bericht, record)
+            if not record.digest:
+                made = self._adapter(record).render(allowed, dialect=record.dialect)
+                record = self.outgoing.keep(record, made, self.clock.now())
+            if record.pull:
+                outcome = Outcome(State.ONDERWEG, "Ligt in de postbus van de ontvanger.")
+            else:
+                outcome = self.retry.quickly(lambda: self._send(record, receiver))
+        except errors.StoreUnavailable:
+            raise
+        except errors.GatewayError as error:
+            outcome = self._failed(error, record)
+        # (7) attempt, outcome and the next of the lane in one transaction; (8) is the worker's
+        return self._settle(record, outcome, began)
+
+    def put_off(self, delivery_id: str) -> None:
+        """Settle a try that failed by a bug of ours: later again, so that nothing spins."""
+        record = self.outgoing.record(delivery_id)
+        self._settle(record, self._failed(_Bug(), record), time.monotonic())
+
+    def _allowed(self, bericht: Bericht, record: DeliveryRecord) -> tuple[Partner, Bericht]:
+        """The receiver and what it may have. Raises NotAllowed when that is less than at accept."""
+        sender = self.partners.by_name(record.message.sender)
+        receiver = self.partners.by_name(record.receiver)
+        if sender is None or receiver is None:
+            raise errors.NotAllowed("De afzender of de ontvanger is geen partner meer.")
+        ruling = self.policy.decide(bericht, sender, receiver, self.clock.now().date())
+        stripped, removed = strip(bericht, ruling.categories)
+        if not set(removed) <= set(record.removed):
+            raise errors.NotAllowed("De doelbinding is sinds de aanname beperkt.")
+        return receiver, stripped
+
+    def _adapter(self, record: DeliveryRecord) -> ports.Adapter:
+        for adapter in self.adapters:
+            if record.dialect in adapter.dialects:
+                return adapter
+        raise errors.NotExpressible(f"Dialect {record.dialect} kent deze gateway niet.")
+
+    def _send(self, record: DeliveryRecord, receiver: Partner) -> Outcome:
+        # (4) a fresh seal around the same document
+        sealed = self.outgoing.seal(record, receiver, self.clock.now())
+        # (5)
+        answer = self.transport.push(receiver, sealed)
+        # (6) only a receipt about this document proves arrival
+        if 200 <= answer.status < 300:
+            proof = self.outgoing.proof(answer.receipt, record, receiver, self.clock.now())
+            return judged(proof, answer.receipt, answer.status)
+        if answer.status in PERMANENT:
+            return rejected(answer.code, answer.receipt, answer.status)
+        raise errors.PartnerUnavailable(f"De ontvanger antwoordt met HTTP {answer.status}.")
+
+    def _failed(self, error: errors.GatewayError, record: DeliveryRecord) -> Outcome:
+        """Dead or later again, as the class of the error says."""
+        # A parcel that does not open is packed anew with the next offer.
+        if not (error.transient or isinstance(error, errors.BadSeal)):
+            return Outcome(State.DOOD, error.reason(), error.code)
+        due = self.retry.next_due(
+            record.attempts + 1,
+            now=self.clock.now(),
+            deadline=record.deadline,
+            retry_after=error.retry_after,
+        )
+        if due is None:
+            passed = errors.DeadlinePassed()
+            return Outcome(State.DOOD, f"{passed.reason()} Laatst: {error.reason()}", passed.code)
+        return Outcome(State.WACHT, error.reason(), error.code, due=due)
+
+    def _settle(self, record: DeliveryRecord, outcome: Outcome, began: float) -> Outcome:
+        outcome = replace(outcome, duration_ms=(time.monotonic() - began) * 1000)
+        self.store.settle(record.id, outcome, now=self.clock.now())
+        log.info(
+            "delivery_settled",
+            delivery=record.id,
+            partner=record.receiver,
+            state=outcome.state,
+            code=outcome.code,
+        )
+        return outcome
+
+
+class _Bug(errors.GatewayError):
+    """An exception that nobody foresaw; tried again, because it may be about this moment only."""
+
+    transient = True

@@ -1,0 +1,129 @@
+"""What leaves the gateway: parcels for the bus, kept renderings, their seal, and proof of arrival."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import orjson
+
+from gateway import ports
+from gateway.core import ids
+from gateway.errors import BadSeal, NotFound, ReceiptInvalid, RejectedByPartner
+from gateway.model import lees
+from gateway.model.envelop import Bericht, source_of, type_of
+from gateway.model.partner import Partner
+from gateway.ports import Outcome, State
+
+MAX_INLINE = 64 * 1024  # a larger message stays in the store; the bus carries a claim check
+OUTCOMES = ("geaccepteerd", "geweigerd")
+_CODE = re.compile(r"[a-z0-9-]{1,40}")  # a stranger's code enters our records in this form only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """Opens and keeps the bodies of deliveries, and seals them for the bus and for receivers."""
+
+    store: ports.Store
+    sealer: ports.Sealer
+    vault: ports.Vault
+    own_oin: str
+    systeem: str
+
+    def record(self, delivery_id: str) -> ports.DeliveryRecord:
+        """The delivery as it stands. Raises NotFound."""
+        if (record := self.store.delivery(delivery_id)) is None:
+            raise NotFound()
+        return record
+
+    def pack(self, record: ports.DeliveryRecord) -> bytes:
+        """The parcel for the bus: the signed canonical message, or its digest when it is large."""
+        canonical = self._canonical(record)
+        parcel = {"delivery": record.id, "digest": ids.digest_of(canonical)}
+        if len(canonical) <= MAX_INLINE:
+            parcel["canoniek"] = canonical.decode()
+        return self.sealer.wrap_for_bus(self.sealer.sign(orjson.dumps(parcel)))
+
+    def unpack(self, token: bytes, record: ports.DeliveryRecord) -> Bericht:
+        """The canonical message in a parcel. Raises BadSeal unless we made it for this delivery."""
+        parcel = orjson.loads(self.sealer.verify_own(self.sealer.unwrap_from_bus(token)))
+        canonical = parcel.get("canoniek", "").encode() or self._canonical(record)
+        if parcel["delivery"] != record.id or parcel["digest"] != ids.digest_of(canonical):
+            raise BadSeal("Het pakket op de bus hoort niet bij deze aflevering.")
+        return lees(orjson.loads(self.sealer.verify_own(canonical)))
+
+    def keep(
+        self, record: ports.DeliveryRecord, made: ports.Rendered, now: datetime
+    ) -> ports.DeliveryRecord:
+        """Keep a rendering, sealed, before it is sent for the first time."""
+        key = self._key(record, self.store.bodies(record.id))
+        sealed = self.vault.seal(key, made.document, context=_context(record, record.id))
+        kept = {
+            "digest": ids.digest_of(made.document),
+            "root": made.root,
+            "content_type": made.content_type,
+            "loss": made.loss,
+        }
+        self.store.save_rendered(record.id, sealed=sealed, now=now, **kept)
+        return replace(record, **kept)
+
+    def seal(self, record: ports.DeliveryRecord, receiver: Partner, now: datetime) -> bytes:
+        """The kept rendering, sealed for its receiver as it is known now. Raises BodyDestroyed."""
+        bodies = self.store.bodies(record.id)
+        key = self._key(record, bodies)
+        sealed = bodies.sealed_rendered or b""
+        document = self.vault.open(key, sealed, context=_context(record, record.id))
+        envelope = {
+            "specversion": "1.0",
+            "id": record.id,
+            "source": source_of(self.own_oin, self.systeem),
+            "type": type_of(record.message.kind),
+            "time": ids.instant(record.message.received_at),
+            "datacontenttype": record.content_type,
+            "conversatieid": record.message.conversation,
+            **({"huis": record.message.house} if record.message.house else {}),
+        }
+        return self.sealer.seal(document, envelope=envelope, receiver=receiver, now=now)
+
+    def proof(
+        self, token: bytes, record: ports.DeliveryRecord, partner: Partner, now: datetime
+    ) -> ports.Receipt:
+        """The receiver's receipt. Raises ReceiptInvalid unless it is about exactly what we sent."""
+        receipt = self.sealer.verify_receipt(token, partner=partner, now=now)
+        about = (receipt.issuer, receipt.audience, receipt.id, receipt.digest)
+        if about != (partner.oin, self.own_oin, record.id, record.digest):
+            raise ReceiptInvalid("Het ontvangstbewijs gaat over iets anders.")
+        if receipt.outcome not in OUTCOMES:
+            raise ReceiptInvalid("Het ontvangstbewijs noemt geen uitkomst.")
+        return receipt
+
+    def _key(self, record: ports.DeliveryRecord, bodies: ports.Bodies) -> bytes:
+        return self.vault.unwrap(bodies.wrapped_key, record.message.destroy_by)
+
+    def _canonical(self, record: ports.DeliveryRecord) -> bytes:
+        bodies = self.store.bodies(record.id)
+        key = self._key(record, bodies)
+        return self.vault.open(key, bodies.sealed_canonical, context=_context(record, "canoniek"))
+
+
+def judged(proof: ports.Receipt, receipt: bytes, status: int | None = None) -> Outcome:
+    """What the receiver's verified receipt makes of a delivery."""
+    if proof.outcome == "geweigerd":
+        return rejected(proof.code, receipt, status)
+    text = "De ontvanger heeft de ontvangst bevestigd."
+    return Outcome(State.AFGELEVERD, text, status=status, receipt=receipt)
+
+
+def rejected(code: str, receipt: bytes, status: int | None = None) -> Outcome:
+    """The outcome of a final refusal, with the receiver's own code when it gave a usable one."""
+    code = code if _CODE.fullmatch(code) else RejectedByPartner.code
+    reason = RejectedByPartner(
+        f"De ontvanger heeft het bericht geweigerd met code {code}."
+    ).reason()
+    return Outcome(State.DOOD, reason, code, status=status, receipt=receipt or None)
+
+
+def _context(record: ports.DeliveryRecord, part: str) -> str:
+    """What a sealed body is bound to, so that it opens only as what it is."""
+    return f"{record.message.id}:{part}"

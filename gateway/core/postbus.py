@@ -1,0 +1,59 @@
+"""The postbus: deliveries that lie ready until their receiver fetches and confirms them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.core.outgoing import Outgoing, judged
+from gateway.errors import BadRequest, BodyDestroyed, NotFound, ReceiptInvalid
+from gateway.model.partner import Partner
+from gateway.ports import Clock, DeliveryRecord, State, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postbus:
+    """What a pull partner may do; another partner's deliveries do not exist for it."""
+
+    store: Store
+    outgoing: Outgoing
+    clock: Clock
+
+    def list(self, partner: Partner, *, limit: int) -> list[DeliveryRecord]:
+        """What lies ready, oldest first."""
+        return self.store.in_postbus(partner.name, limit=limit)
+
+    def fetch(self, partner: Partner, delivery_id: str) -> bytes:
+        """The document, sealed for the partner now; as often as it likes until it confirms."""
+        record = self._own(partner, delivery_id)
+        if record.state is not State.ONDERWEG:
+            raise NotFound()
+        try:
+            return self.outgoing.seal(record, partner, self.clock.now())
+        except BodyDestroyed as error:
+            raise NotFound(error.detail) from error
+
+    def confirm(self, partner: Partner, delivery_id: str, receipt: bytes) -> State:
+        """
+        Settle a delivery by the partner's signed receipt: delivered, or dead when it refuses.
+
+        A repeat is answered with the state as it is. Raises BadRequest when the receipt proves
+        nothing.
+        """
+        record, now = self._own(partner, delivery_id), self.clock.now()
+        try:
+            proof = self.outgoing.proof(receipt, record, partner, now)
+        except ReceiptInvalid as error:
+            raise BadRequest(error.detail) from error
+        outcome = judged(proof, receipt)
+        # Proof of arrival also settles what was given up meanwhile.
+        if record.state not in {State.ONDERWEG, State.DOOD} - {outcome.state}:
+            return record.state
+        self.store.settle(record.id, outcome, now=now)
+        return outcome.state
+
+    def _own(self, partner: Partner, delivery_id: str) -> DeliveryRecord:
+        """A rendered pull delivery of this partner. Raises NotFound."""
+        record = self.outgoing.record(delivery_id)
+        if record.receiver != partner.name or not (record.pull and record.digest):
+            raise NotFound()
+        return record

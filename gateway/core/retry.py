@@ -1,0 +1,78 @@
+"""Which failures are tried again, when, and how long: tenacity strategies chosen by error class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_chain,
+    wait_fixed,
+    wait_random,
+)
+
+from gateway.errors import GatewayError, StoreUnavailable
+
+LADDER_S = (10.0, 60.0, 600.0, 3600.0, 10800.0)
+"""Seconds to the next try; the last rung repeats (CORV retries every three hours, domain.md 4.6)."""
+
+QUICK_TRIES = 3  # enough for a restarting server or a dropped connection
+JITTER = 0.1  # of a rung, so that a partner that comes back is not met by everything at once
+
+T = TypeVar("T")
+
+
+class Retry:
+    """The two ways of trying again: at once in this process, and later by the ladder."""
+
+    def __init__(self, *, ladder_s: Sequence[float] = LADDER_S, pause_s: float = 0.2) -> None:
+        self._quick = Retrying(
+            stop=stop_after_attempt(QUICK_TRIES),
+            wait=wait_fixed(pause_s) + wait_random(0, pause_s),
+            retry=retry_if_exception(_passes_soon),
+            reraise=True,
+        )
+        self._ladder = wait_chain(
+            *(wait_fixed(rung) + wait_random(0, rung * JITTER) for rung in ladder_s)
+        )
+
+    def quickly(self, attempt: Callable[[], T]) -> T:
+        """The result of `attempt`, tried at most three times; raises its last error."""
+        return self._quick.copy()(attempt)
+
+    def next_due(
+        self,
+        attempts: int,
+        *,
+        now: datetime,
+        deadline: datetime | None,
+        retry_after: float | None = None,
+    ) -> datetime | None:
+        """
+        When the try after `attempts` failed ones is due; None when the deadline has passed.
+
+        The last try is made at the deadline itself, however far the next rung or `retry_after` lies.
+        """
+        if deadline is not None and now >= deadline:
+            return None
+        state = RetryCallState(self._quick, None, (), {})
+        state.attempt_number = max(attempts, 1)
+        wait_s = max(self._ladder(state), retry_after or 0.0)
+        if deadline is not None and wait_s >= (deadline - now).total_seconds():
+            return deadline
+        return now + timedelta(seconds=wait_s)
+
+
+def _passes_soon(error: BaseException) -> bool:
+    """Transient, of the other side (not our store), and without a request to come back later."""
+    return (
+        isinstance(error, GatewayError)
+        and error.transient
+        and error.retry_after is None
+        and not isinstance(error, StoreUnavailable)
+    )

@@ -1,0 +1,1 @@
+"""Formats: reading, checking and writing documents, without knowing what they mean."""

@@ -1,0 +1,318 @@
+"""
+XML in and out: safe reading, checking against a schema, and the neutral tree of the mappings.
+
+A node of the tree is a `str` (a leaf without attributes; its text as it is) or a `dict`: children
+by prefixed name (a list when the element may repeat), attributes as `@prefix:name`, the text of a
+leaf with attributes under the empty key, and `!` when the element is nil (its value is the noValue
+reason or empty). No text of an error ever holds a value of a document, nor libxml2's own words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from urllib.parse import unquote
+
+from lxml import etree
+
+from gateway.errors import (
+    DtdForbidden,
+    Empty,
+    InvalidDocument,
+    NotExpressible,
+    SchemaMissing,
+    TooDeep,
+    UnknownDocument,
+)
+from gateway.formats.structure import Element
+
+MAX_DEPTH = 60
+"""The deepest message of ours has 12 levels; a casus with its history stays under 30."""
+
+XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
+_XSD = "{http://www.w3.org/2001/XMLSchema}"
+_NIL = ' xsi:nil="true"'
+_NIL_TAG = f"{XSI}nil"
+_TRUE = ("true", "1")
+_SPACE = re.compile("[ \t\r\n]+")
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_IN_ATTRIBUTE = _IN_TEXT | str.maketrans({'"': "&quot;", "\t": "&#9;", "\n": "&#10;"})
+_too_deep = etree.XPath(f"boolean({'/*' * (MAX_DEPTH + 1)})")
+
+
+def read(document: bytes) -> etree._Element:
+    """
+    The root of a document, in any encoding libxml2 knows, without comments and instructions.
+
+    Nothing outside the document is read, no entity is expanded, one text is at most 10 MB. Raises
+    Empty, DtdForbidden, TooDeep, InvalidDocument (with the line, nothing else).
+    """
+    if not document.strip():
+        raise Empty("Het document is leeg.")
+    # A parser of its own for each call: lxml lets the users of one parser wait for each other.
+    # resolve_entities=False expands nothing; that it drops external entities does not matter,
+    # because a document with a DOCTYPE is refused whole.
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(document, parser)
+    except etree.XMLSyntaxError as error:
+        # `from None`: the text of libxml2 quotes the document and would reach a traceback.
+        if b"<!DOCTYPE" in document.replace(b"\0", b""):  # UTF-16 is ASCII with zeros here
+            raise DtdForbidden("Een DOCTYPE is niet toegestaan.") from None
+        if "depth" in str(error.msg):
+            raise TooDeep(f"Dieper genest dan {MAX_DEPTH} niveaus.") from None
+        raise InvalidDocument(f"Geen welgevormde XML op regel {error.lineno or 1}.") from None
+    if root.getroottree().docinfo.internalDTD is not None:  # true for every DOCTYPE
+        raise DtdForbidden("Een DOCTYPE is niet toegestaan.")
+    if _too_deep(root):
+        raise TooDeep(f"Dieper genest dan {MAX_DEPTH} niveaus.")
+    return root
+
+
+# libxml2 error type: what the partner must know, and the words after which libxml2 quotes the
+# schema (never the document).
+_RULES: dict[str, tuple[str, str]] = {
+    "CVC_PATTERN_VALID": ("De waarde past niet in het patroon", "by the pattern "),
+    "CVC_ENUMERATION_VALID": ("De waarde is geen van de toegestane waarden", "of the set "),
+    "CVC_MINLENGTH_VALID": ("De waarde heeft minder tekens dan het minimum", "length of "),
+    "CVC_MAXLENGTH_VALID": ("De waarde heeft meer tekens dan het maximum", "length of "),
+    "CVC_LENGTH_VALID": ("De waarde heeft niet het juiste aantal tekens", "length of "),
+    "CVC_TOTALDIGITS_VALID": ("De waarde heeft meer cijfers dan het maximum", "allowed ("),
+    "CVC_FRACTIONDIGITS_VALID": ("De waarde heeft te veel decimalen; maximum", "allowed ("),
+    "CVC_MAXINCLUSIVE_VALID": ("De waarde is groter dan het maximum", "allowed ("),
+    "CVC_MININCLUSIVE_VALID": ("De waarde is kleiner dan het minimum", "allowed ("),
+    "CVC_DATATYPE_VALID_1_2_1": ("De waarde is niet van het type dat het schema eist", ""),
+    "CVC_DATATYPE_VALID_1_2_2": ("De waarde is niet van het type dat het schema eist", ""),
+    "CVC_DATATYPE_VALID_1_2_3": ("De waarde is niet van het type dat het schema eist", ""),
+    "CVC_ELT_3_1": ("Dit element mag niet met xsi:nil leeg gelaten worden", ""),
+    "CVC_ELT_3_2_1": ("Een element met xsi:nil heeft geen inhoud", ""),
+    "CVC_ELT_4_2": ("xsi:type noemt geen type van het schema", ""),
+    "CVC_ELT_4_3": ("xsi:type noemt geen type dat hier mag staan", ""),
+    "CVC_COMPLEX_TYPE_2_1": ("Dit element moet leeg zijn", ""),
+    "CVC_COMPLEX_TYPE_2_2": ("Dit element bevat alleen tekst, geen elementen", ""),
+    "CVC_COMPLEX_TYPE_2_3": ("Dit element bevat alleen elementen, geen tekst", ""),
+    "CVC_COMPLEX_TYPE_3_2_1": ("Dit attribuut is hier niet toegestaan", ""),
+    "CVC_COMPLEX_TYPE_3_2_2": ("Dit attribuut is hier niet toegestaan", ""),
+    "CVC_COMPLEX_TYPE_4": ("Een verplicht attribuut ontbreekt", "The attribute "),
+    "CVC_TYPE_3_1_1": ("Dit attribuut is hier niet toegestaan", ""),
+    "CVC_TYPE_3_1_2": ("Dit element bevat alleen tekst, geen elementen", ""),
+    "CVC_AU": ("Dit attribuut heeft niet de vaste waarde", ""),
+    "ELEMENT_CONTENT": ("Dit element is hier niet toegestaan; verwacht", "Expected is"),
+}
+_SUBJECT = re.compile(r"Element '[^']*'(?:, attribute '([^']*)')?: ")
+_STEP = re.compile(r"([^\[@]+)(?:\[(\d+)\])?")
+_QUOTED = re.compile(r"'([^']*)'|(\{[^} ]+\}[^ ,)]+)")
+
+
+class XmlSchema:
+    """A schema for documents, from the XSD at `path` and what it includes and imports."""
+
+    def __init__(self, path: str | Path, prefixes: Mapping[str, str]) -> None:
+        self.path = Path(path)
+        self._prefix = {namespace: prefix for prefix, namespace in prefixes.items()}
+        self._lock = Lock()  # lxml keeps the errors of a validation in the validator
+
+    def validate(self, root: etree._Element) -> None:
+        """Raises UnknownDocument, or InvalidDocument with the place and the rule in Dutch."""
+        names, _, roots = self._words
+        if root.tag not in roots:
+            raise UnknownDocument("Dit hoofdelement kent het schema niet.", path=self._name(root))
+        with self._lock:
+            if self._validator.validate(root):
+                return
+            error = self._validator.error_log[0]
+        place = self._place(root, error.path or "")
+        subject = _SUBJECT.match(error.message)
+        if subject and subject[1] and "_ELT_" not in error.type_name:
+            place += f"/@{self._label(subject[1]) if subject[1] in names else '?'}"
+        raise InvalidDocument(self._rule(error), path=place)
+
+    @cached_property
+    def _validator(self) -> etree.XMLSchema:
+        try:
+            return etree.XMLSchema(file=str(self.path))
+        except (etree.Error, OSError) as error:
+            raise SchemaMissing(f"Het schema {self.path.name} is niet te laden.") from error
+
+    @cached_property
+    def _words(self) -> tuple[set[str], set[str], set[str]]:
+        """Names, facet values and root elements of the schema: all an error may quote."""
+        names: set[str] = set()
+        values: set[str] = set()
+        roots: set[str] = set()
+        todo, seen = [self.path], set[Path]()
+        while todo:
+            path = todo.pop()
+            if path in seen:
+                continue
+            seen.add(path)
+            try:
+                xsd = etree.parse(str(path)).getroot()
+            except (etree.Error, OSError) as error:
+                raise SchemaMissing(f"Het schema {path.name} is niet te laden.") from error
+            target = f"{{{xsd.get('targetNamespace')}}}" if xsd.get("targetNamespace") else ""
+            for node in xsd.iter(f"{_XSD}element", f"{_XSD}attribute"):
+                names.update((f"{target}{node.get('name')}", str(node.get("name"))))
+            values.update(str(node.get("value")) for node in xsd.iter(f"{_XSD}*"))
+            if path == self.path:
+                roots.update(f"{target}{e.get('name')}" for e in xsd.iterchildren(f"{_XSD}element"))
+            for node in xsd.iterchildren(f"{_XSD}include", f"{_XSD}import"):
+                if location := node.get("schemaLocation"):
+                    todo.append((path.parent / unquote(location)).resolve())
+        return names, values, roots
+
+    def _label(self, tag: str) -> str:
+        namespace, brace, local = tag.rpartition("}")
+        return f"{self._prefix.get(namespace[1:], '?')}:{local}" if brace else tag
+
+    def _name(self, node: etree._Element) -> str:
+        return self._label(str(node.tag)) if node.tag in self._words[0] else "?"
+
+    def _place(self, root: etree._Element, path: str) -> str:
+        node, place = root, self._name(root)
+        for step in path.split("/")[2:]:
+            wanted = _STEP.fullmatch(step)
+            if wanted is None:
+                break
+            alike = [c for c in node if wanted[1] in ("*", _own_name(c))]
+            node = alike[int(wanted[2] or 1) - 1]
+            twins = list(node.getparent().iterchildren(node.tag))  # type: ignore[union-attr]
+            place += f"/{self._name(node)}"
+            place += f"[{twins.index(node) + 1}]" if len(twins) > 1 else ""
+        return place
+
+    def _rule(self, error: Any) -> str:
+        unknown = ("Het element voldoet niet aan het schema", "")
+        rule, before = _RULES.get(error.type_name.removeprefix("SCHEMAV_"), unknown)
+        if ": Missing child" in error.message:
+            rule = "Een verplicht element ontbreekt; verwacht"
+        names, values, _ = self._words
+        _, found, tail = error.message.rpartition(before) if before else ("", "", "")
+        quoted = [a or b for a, b in _QUOTED.findall(tail)] if found else []
+        known = [self._label(q) if q in names else q for q in quoted if q in names | values]
+        return f"{rule}: {', '.join(known)}." if known else f"{rule.removesuffix('; verwacht')}."
+
+
+def _own_name(node: etree._Element) -> str:
+    local = etree.QName(node).localname
+    return f"{node.prefix}:{local}" if node.prefix else local
+
+
+def to_tree(element: etree._Element, structure: Element) -> Any:
+    """
+    The neutral tree of a validated element.
+
+    Dropped: fixed attributes, attributes equal to their default, `xsi:*`, white space between
+    elements and around values where the schema collapses it. Raises InvalidDocument for what
+    `structure` does not know (a schema that allows more than the structure was made from).
+    """
+    tree: dict[str, Any] = {}
+    nil = False
+    for tag, text in element.items():
+        key = structure.attribute_by_tag.get(tag)  # type: ignore[arg-type]
+        if key is not None:
+            if key not in structure.fixed and structure.defaults.get(key) != text:
+                tree[key] = text
+        elif tag == _NIL_TAG:
+            nil = text.strip() in _TRUE
+        elif not tag.startswith(XSI):  # type: ignore[arg-type]
+            raise InvalidDocument("Dit attribuut is niet bekend.", path=f"{structure.name}/@?")
+    if nil:
+        tree["!"] = tree.pop(structure.reason or "", "")
+        return tree
+    if structure.leaf:
+        value = element.text or ""
+        if structure.collapse:
+            value = _SPACE.sub(" ", value).strip(" ")
+        if not tree:
+            return value
+        tree[""] = value
+        return tree
+    for child in element:
+        inner = structure.by_tag.get(child.tag)
+        if inner is None or (inner.name in tree and not inner.repeats):
+            raise InvalidDocument("Dit element is niet bekend.", path=f"{structure.name}/?")
+        if inner.repeats:
+            tree.setdefault(inner.name, []).append(to_tree(child, inner))
+        else:
+            tree[inner.name] = to_tree(child, inner)
+    return tree
+
+
+def to_xml(tree: Any, structure: Element) -> bytes:
+    """
+    The document of a tree, UTF-8: children in schema order, fixed attributes always written.
+
+    A required element that is missing is written as nil when it may be, else as a group with what
+    it requires. Does not validate. Raises NotExpressible for a required value that is missing, nil
+    where it may not be, or a character XML 1.0 cannot hold; ValueError for a key that is unknown.
+    """
+    out: list[str] = []
+    _write(tree, structure, out, structure.name)
+    spaces = dict(structure.namespaces) | ({"xsi": XSI[1:-1]} if _NIL in out else {})
+    out[0] += "".join(f' xmlns:{prefix}="{space}"' for prefix, space in spaces.items())
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{"".join(out)}\n'.encode()
+
+
+def _write(node: Any, spec: Element, out: list[str], path: str) -> None:
+    out.append(f"<{spec.name}")
+    for key, value in spec.fixed.items():
+        out.append(_attribute(key, value, path))
+    if isinstance(node, str):
+        node = {"": node}
+    left = set(node)
+    for key in spec.attributes:
+        if key in left:
+            left.discard(key)
+            out.append(_attribute(key, node[key], path))
+    if "!" in left:
+        left.discard("!")
+        if not spec.nillable:
+            raise NotExpressible("Dit element moet een waarde hebben.", path=path)
+        if node["!"] and spec.reason:
+            out.append(_attribute(spec.reason, node["!"], path))
+        out += (_NIL, "/>")
+    elif spec.leaf:
+        left.discard("")
+        text = _checked(node.get("", ""), path).translate(_IN_TEXT)
+        out.append(f">{text}</{spec.name}>")
+    else:
+        out.append(">")
+        siblings = bool(left)
+        for name, child in spec.children.items():
+            found = node.get(name)
+            left.discard(name)
+            if (not found and found is None) or (found == [] and child.repeats):
+                if child.required or (child.wanted and siblings):
+                    if child.leaf and not child.nillable:
+                        detail = "Een verplicht element heeft geen waarde."
+                        raise NotExpressible(detail, path=f"{path}/{name}")
+                    _write({"!": ""} if child.nillable else {}, child, out, f"{path}/{name}")
+                continue
+            for item in found if child.repeats else (found,):
+                _write(item, child, out, f"{path}/{name}")
+        out.append(f"</{spec.name}>")
+    if left:
+        raise ValueError(f"the tree has unknown keys at {path}: {', '.join(sorted(left))}")
+
+
+def _attribute(key: str, value: str, path: str) -> str:
+    return f' {key[1:]}="{_checked(value, path).translate(_IN_ATTRIBUTE)}"'
+
+
+def _checked(text: str, path: str) -> str:
+    if _NOT_XML.search(text):
+        raise NotExpressible("Een waarde bevat een teken dat XML niet kent.", path=path)
+    return text

@@ -1,0 +1,76 @@
+"""Logs: one JSON object a line on stderr, names from a list, nothing about persons."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+EVENTS = frozenset(
+    """
+    message_accepted message_refused message_repeated receiver_excluded
+    delivery_settled delivery_failed delivery_expired worker_waits
+    request request_failed foreign_log
+    """.split()
+)
+"""Every event the gateway logs; free text is never the name of one."""
+
+_NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{9}(?![0-9A-Za-z])", re.ASCII)  # as long as a BSN
+
+
+def configure(stream: TextIO = sys.stderr, *, level: int = logging.INFO) -> None:
+    """Send our events, and those of libraries without their texts, to the stream. Call once."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            drop_exceptions,
+            strike_numbers,
+            structlog.processors.JSONRenderer(serializer=_dumps),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [_Foreign(logging.WARNING)]
+
+
+def drop_exceptions(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """An exception's text may quote a document: only its class stays."""
+    raised = event.pop("exc_info", None)
+    event.pop("stack_info", None)
+    event.pop("exception", None)
+    if raised is True:
+        raised = sys.exc_info()[1]
+    if isinstance(raised, BaseException):
+        event["error"] = type(raised).__name__
+    return event
+
+
+def strike_numbers(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Nine digits on their own may be a BSN, wherever they come from."""
+    for key, value in event.items():
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            struck = _NUMBER.sub("*********", str(value))
+            if struck != str(value):
+                event[key] = struck
+    return event
+
+
+class _Foreign(logging.Handler):
+    """What a library logs becomes one event: who, how bad, but not what it said."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().warning(
+            "foreign_log", logger=record.name, severity=record.levelname.lower()
+        )
+
+
+def _dumps(event: EventDict, **_: object) -> str:
+    return orjson.dumps(event, default=lambda value: type(value).__name__).decode()

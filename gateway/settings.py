@@ -1,0 +1,229 @@
+"""What an installation decides: `gateway.toml` in the working directory. Holds no secret itself."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from gateway.errors import Misconfigured
+from gateway.model.partner import Partner
+from gateway.model.waarden import Oin
+
+FILE = "gateway.toml"
+DIR_VARIABLE = "ZVH_GATEWAY_DIR"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+Many = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+
+
+class _Part(BaseModel):
+    """Base of the tables in the file: frozen, kebab-case, and nothing that is not known."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        alias_generator=lambda name: name.replace("_", "-"),
+    )
+
+
+class PartnerEntry(_Part):
+    """One `[[partner]]`: the agreement and the certificates of a connected system."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]{1,40}$")  # part of a queue's name
+    oin: Oin
+    systeem: str = Field(min_length=1)
+    role: str = Field(min_length=1)
+    houses: frozenset[str]
+    dialects: dict[str, str]
+    sends: frozenset[str]
+    receives: frozenset[str]
+    transport: Literal["push", "postbus"] = "postbus"
+    url: str = ""
+    senders: frozenset[str] = frozenset()
+    deadline_hours: float = Field(default=72.0, gt=0)
+    tls_certificates: Annotated[tuple[Path, ...], Many] = ()
+    sign_certificates: Annotated[tuple[Path, ...], Many] = Field(min_length=1)
+    enc_certificates: Annotated[tuple[Path, ...], Many] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _push_has_an_address(self) -> PartnerEntry:
+        if (self.transport == "push") != bool(self.url):
+            raise ValueError('"url" belongs to transport "push", and only to that')
+        if self.url and not self.url.startswith("https://"):
+            raise ValueError('"url" must begin with https://')
+        return self
+
+    def partner(self) -> Partner:
+        """The agreement alone, as the core knows it."""
+        names = Partner.__dataclass_fields__
+        return Partner(**{name: getattr(self, name) for name in names})
+
+
+class Huis(_Part):
+    """One `[[huis]]`: a Zorg- en Veiligheidshuis, and since when it is (or until when it was) one."""
+
+    code: str = Field(min_length=1)
+    naam: str = Field(min_length=1)
+    oin: Oin
+    geldig_van: date
+    geldig_tot: date | None = None  # the first day on which it no longer is
+
+
+class Settings(BaseSettings):
+    """
+    The whole configuration. Consistent in itself; whether the files it names exist is not checked.
+
+    Paths are relative to the working directory (`at`). The environment wins over the file:
+    `ZVH_GATEWAY_<KEY>`, for containers.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="ZVH_GATEWAY_")
+
+    directory: Path
+    oin: Oin
+    systeem: str = Field(min_length=1)
+
+    host: str = "127.0.0.1"
+    port: Port = 8443
+    management_port: Port = 9443
+
+    database: str = "sqlite:///gateway.db"
+    bus: str = "table"
+    bus_password_file: Path | None = None
+
+    tls_certificate: Path
+    tls_key: Path
+    sign_certificate: Path
+    sign_key: Path
+    enc_keys: Annotated[tuple[Path, ...], Many] = Field(min_length=1)
+    ca_certificates: Path
+    crl: Path
+    body_keys: Path
+    lane_key: Path
+    bus_key: Path
+
+    retry_ladder: tuple[Seconds, ...] = Field((10, 60, 600, 3600, 10800), min_length=1)
+    worker_threads: int = Field(default=4, ge=1, le=64)
+    schema_folder: Path | None = None
+
+    partner: tuple[PartnerEntry, ...] = ()
+    huis: tuple[Huis, ...] = ()
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]  # two of the five suffice
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        names = [entry.name for entry in self.partner]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two partners are called {twice[0]}")
+        systems = [(entry.oin, entry.systeem) for entry in self.partner]
+        if len(set(systems)) < len(systems):
+            raise ValueError("two partners have the same oin and systeem")
+        known = {"*"} | {huis.code for huis in self.huis}
+        for entry in self.partner:
+            if strange := sorted(entry.houses - known):
+                raise ValueError(f"partner {entry.name} works for {strange[0]}, which is no huis")
+        if self.bus != "table":
+            if not self.bus.startswith(("amqp://", "amqps://")):
+                raise ValueError('"bus" is "table" or begins with amqp:// or amqps://')
+            if urlsplit(self.bus).password is not None:
+                raise ValueError('"bus" holds a password: put it in "bus-password-file"')
+        return self
+
+    def at(self, path: Path) -> Path:
+        """A configured path as seen from anywhere."""
+        return self.directory / path
+
+    @property
+    def database_url(self) -> str:
+        """The database, an SQLite file as an absolute path."""
+        scheme, found, path = self.database.partition(":///")
+        return (
+            f"{scheme}:///{self.at(Path(path))}" if found and scheme == "sqlite" else self.database
+        )
+
+    @property
+    def bus_url(self) -> str:
+        """`table`, or the broker with its password. Raises Misconfigured."""
+        if self.bus_password_file is None or self.bus == "table":
+            return self.bus
+        parts = urlsplit(self.bus)
+        user, _, host = parts.netloc.rpartition("@")
+        password = read_secret(self.at(self.bus_password_file)).decode().strip()
+        return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
+
+
+def load(directory: Path) -> Settings:
+    """
+    The settings in a working directory.
+
+    Raises:
+        Misconfigured: no such file, not TOML, an unknown key, or a value that cannot be.
+    """
+    file = directory / FILE
+    try:
+        found = tomllib.loads(file.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Misconfigured(
+            f"{file} does not exist: make a working directory with `gateway init DIR`, "
+            f"or point at one with --dir or {DIR_VARIABLE}"
+        ) from error
+    except (OSError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        raise Misconfigured(f"{file} cannot be read: {error}") from error
+    try:
+        return Settings(**{**_snake(found), "directory": directory.resolve()})
+    except ValidationError as error:
+        raise Misconfigured(f"{file}: {_explain(error)}") from None
+
+
+def read_secret(file: Path) -> bytes:
+    """
+    The bytes of a key or password file.
+
+    Raises:
+        Misconfigured: it cannot be read, or others than its owner may read it.
+    """
+    try:
+        if os.name == "posix" and file.stat().st_mode & 0o077:
+            raise Misconfigured(f"{file} is readable by others: run `chmod 600 {file}`")
+        return file.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _snake(table: dict[str, Any]) -> dict[str, Any]:
+    return {key.replace("-", "_"): value for key, value in table.items()}
+
+
+def _explain(error: ValidationError) -> str:
+    """Every fault: the key as it stands in the file, and what to change. Values are not shown."""
+    faults = []
+    for fault in error.errors(include_url=False, include_input=False):
+        key = ".".join(str(part).replace("_", "-") for part in fault["loc"])
+        rule = {
+            "extra_forbidden": "is no key of the configuration: remove it or mend its spelling",
+            "missing": "is missing: add it",
+        }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+        faults.append(f'"{key}" {rule}' if key else rule)
+    return "; ".join(faults)

@@ -1,0 +1,104 @@
+"""A private RabbitMQ in a folder of its own, for the demo and the tests; ended by process id."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gateway.bus import rabbitmq
+from gateway.errors import BusUnavailable, Misconfigured
+
+# Debian's /usr/sbin/rabbitmq-server changes to the user `rabbitmq`; the script behind it does not.
+_DEBIAN = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+_PORTS = range(20_000, 32_000)  # below the ports the kernel gives to clients
+_START_S = 120.0  # about ten seconds on an idle machine
+_STOP_S = 20.0
+_FILES = {  # RABBITMQ_<name>: all that RabbitMQ would look for, or write, elsewhere
+    "CONF_ENV_FILE": "env.conf",
+    "CONFIG_FILE": "rabbitmq.conf",
+    "ADVANCED_CONFIG_FILE": "advanced.config",
+    "ENABLED_PLUGINS_FILE": "plugins",
+    "MNESIA_BASE": "data",
+    "LOG_BASE": "logs",
+}
+
+
+def installed() -> list[str]:
+    """RabbitMQ's own start script and Erlang's port mapper. Raises Misconfigured."""
+    script = _DEBIAN if os.access(_DEBIAN, os.X_OK) else shutil.which("rabbitmq-server")
+    mapper = shutil.which("epmd")
+    if script is None or mapper is None:
+        raise Misconfigured("RabbitMQ is niet geïnstalleerd: apt-get install rabbitmq-server")
+    return [script, mapper]
+
+
+class PrivateBroker:
+    """RabbitMQ on loopback with its own ports, cookie, data and logs inside `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.port, self._dist, self._epmd = (_free_port() for _ in range(3))
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """
+        Start on what is in the folder; returns when it takes connections.
+
+        Raises Misconfigured when it is not installed, BusUnavailable when it does not start.
+        """
+        script, mapper = installed()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in _FILES.values():
+            if name not in ("data", "logs"):
+                empty = "[].\n" if name in ("plugins", "advanced.config") else ""
+                (self.folder / name).write_text(empty)
+        self._run(mapper, "-port", str(self._epmd))  # else Erlang leaves one behind
+        self._run(script)
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline and self.processes[-1].poll() is None:
+            with suppress(BusUnavailable):
+                return rabbitmq.ping(self.url)
+            time.sleep(0.1)
+        self.stop(signal.SIGKILL)
+        raise BusUnavailable(f"RabbitMQ start niet; zie {self.folder / 'start.log'}")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it; SIGKILL is the power cut. The folder stays, and it can be started again."""
+        while self.processes:
+            end(self.processes.pop().pid, how)
+
+    def _run(self, *command: str) -> None:
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self.folder),  # Erlang keeps its cookie here
+            "ERL_EPMD_PORT": str(self._epmd),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "detached": "1",  # the script becomes the broker: one process id
+            "RABBITMQ_NODENAME": f"zvh-{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self._dist),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            **{f"RABBITMQ_{name}": str(self.folder / file) for name, file in _FILES.items()},
+        }
+        with (self.folder / "start.log").open("ab") as log:
+            self.processes.append(
+                subprocess.Popen(
+                    command,
+                    env=environment,
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,  # Ctrl-C in the demo is not for the broker
+                )
+            )

@@ -1,0 +1,128 @@
+"""Pushes sealed messages to partners over mutual TLS; every fault of HTTP becomes one of ours."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import ssl
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+import httpx2
+
+from gateway.errors import PartnerUnavailable
+from gateway.model.partner import Partner
+from gateway.ports import Answer
+
+JOSE = "application/jose"
+MAX_RECEIPT = 64 * 1024  # a receipt is 1 KiB, with its certificate chain some 8 KiB
+MAX_WAIT = 86_400.0  # seconds; what Retry-After says beyond a day is a mistake
+AGAIN = frozenset({408, 425, 429})  # of the 4xx, those that pass by themselves
+TIMEOUT = httpx2.Timeout(30, connect=10)  # a receiver stores, signs and answers within it
+EXCHANGE_S = 120  # for a whole answer, against one that trickles
+CODE = re.compile(r"[a-z][a-z0-9-]{0,49}")
+
+FAULTS: dict[type[Exception], str] = {
+    httpx2.TimeoutException: "De ontvanger antwoordt niet op tijd.",
+    httpx2.ConnectError: "Er komt geen vertrouwde verbinding met de ontvanger tot stand.",
+    httpx2.NetworkError: "De verbinding met de ontvanger is verbroken.",
+    httpx2.HTTPError: "De ontvanger spreekt geen geldig HTTP.",
+    httpx2.InvalidURL: "Het adres van de ontvanger is onjuist.",
+    httpx2.StreamError: "Het antwoord van de ontvanger is niet te lezen.",
+    httpx2.CookieConflict: "Het antwoord van de ontvanger is niet te lezen.",
+}
+"""What can go wrong with HTTP, the most specific first. All of it is tried again: an address or a
+certificate is repaired in the configuration, and the message must still arrive."""
+
+
+class Reply(NamedTuple):
+    """An answer that was read whole, within its bound."""
+
+    status: int
+    headers: httpx2.Headers
+    body: bytes
+
+    def problem(self) -> dict[str, str]:
+        """The texts of its RFC 9457 document; empty when it has none."""
+        try:
+            found = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        members = found.items() if isinstance(found, dict) else ()
+        return {name: value for name, value in members if isinstance(value, str)}
+
+
+def open_client(ssl_context: ssl.SSLContext) -> httpx2.Client:
+    """A client that speaks to the named address only: no proxy, no redirect. Thread-safe."""
+    return httpx2.Client(verify=ssl_context, timeout=TIMEOUT, trust_env=False)
+
+
+def exchange(
+    client: httpx2.Client,
+    method: str,
+    url: str,
+    *,
+    limit: int = MAX_RECEIPT,
+    content: bytes | None = None,
+    content_type: str = JOSE,
+) -> Reply:
+    """
+    One request and its whole answer, of at most `limit` bytes.
+
+    Raises PartnerUnavailable for everything that may pass: no connection, 3xx, 5xx, 408, 425, 429.
+    """
+    if not url.startswith("https://"):
+        raise PartnerUnavailable(FAULTS[httpx2.InvalidURL])
+    headers = {"Accept-Encoding": "identity"}  # so that a bound on bytes is a bound on memory
+    if content is not None:
+        headers["Content-Type"] = content_type
+    end, body = time.monotonic() + EXCHANGE_S, bytearray()
+    try:
+        with client.stream(method, url, content=content, headers=headers) as answer:
+            for chunk in answer.iter_raw():
+                body += chunk
+                if len(body) > limit or time.monotonic() > end:
+                    raise PartnerUnavailable("Het antwoord van de ontvanger is te groot of te traag.")
+    except tuple(FAULTS) as error:
+        text = next(text for kind, text in FAULTS.items() if isinstance(error, kind))
+        raise PartnerUnavailable(text) from error
+    status = answer.status_code
+    if 300 <= status < 400 or status >= 500 or status in AGAIN:
+        wait = retry_after(answer.headers.get("Retry-After", ""), now=datetime.now(UTC))
+        raise PartnerUnavailable(f"De ontvanger antwoordt met {status}.", retry_after=wait)
+    return Reply(status, answer.headers, bytes(body))
+
+
+def retry_after(value: str, *, now: datetime) -> float | None:
+    """Seconds to wait, from either form of RFC 9110 §10.2.3; None when it is neither."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(value) - now).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return min(max(seconds, 0.0), MAX_WAIT) if math.isfinite(seconds) else None
+
+
+class HttpsTransport:
+    """Push over HTTPS: one connection pool for all partners and worker threads."""
+
+    def __init__(self, ssl_context: ssl.SSLContext) -> None:
+        self._client = open_client(ssl_context)
+
+    def push(self, partner: Partner, sealed: bytes) -> Answer:
+        """The partner's answer; a refusal too. Raises PartnerUnavailable (with `retry_after`)."""
+        reply = exchange(self._client, "POST", partner.url, content=sealed)
+        if reply.status < 300:
+            return Answer(reply.status, reply.body.strip())
+        problem = reply.problem()
+        code = problem.get("code", "")  # shown to people and counted, so a code and nothing else
+        receipt = problem.get("ontvangstbewijs", "").encode("ascii", "replace")
+        return Answer(reply.status, receipt, code if CODE.fullmatch(code) else "")
+
+    def close(self) -> None:
+        self._client.close()
