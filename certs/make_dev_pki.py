@@ -10,6 +10,7 @@ so nothing can be added to a folder later: make a new one.
 import argparse
 import os
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,10 +25,9 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 LEAF_DAYS = 730
 CA_DAYS = 3650
-KEY_USAGES = (
-    "digital_signature content_commitment key_encipherment data_encipherment key_agreement "
-    "key_cert_sign crl_sign encipher_only decipher_only"
-).split()
+PEM = serialization.Encoding.PEM
+SIGN = "digital_signature"
+KEY_USAGES = tuple(signature(x509.KeyUsage).parameters)  # digital_signature, …
 BROKEN: dict[str, dict[str, Any]] = {
     "expired": {"days": -1},
     "revoked": {},
@@ -110,7 +110,7 @@ class Authority:
         for serial in self.revoked:
             entry = x509.RevokedCertificateBuilder(serial, start)
             builder = builder.add_revoked_certificate(entry.build())
-        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(PEM)
 
     def _identifier(self) -> x509.AuthorityKeyIdentifier:
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
@@ -126,23 +126,19 @@ class Pki(NamedTuple):
     def write_crl(self, *, number: int = 1, days: int = LEAF_DAYS) -> None:
         """`crl.pem`: the lists of both CAs; replaced whole or not at all."""
         fresh = self.folder / "crl.new"
-        fresh.write_bytes(
-            self.issuing.crl(number=number, days=days) + self.root.crl(number=number, days=days)
-        )
+        lists = [ca.crl(number=number, days=days) for ca in (self.issuing, self.root)]
+        fresh.write_bytes(b"".join(lists))
         fresh.replace(self.folder / "crl.pem")
 
     def write(self, name: str, key: Key, certificate: x509.Certificate) -> None:
         """`<name>.crt`, with the issuing CA behind it as peers may know the root only, and `.key`."""
-        pem = serialization.Encoding.PEM
-        chain = (certificate, self.issuing.certificate)
-        (self.folder / f"{name}.crt").write_bytes(b"".join(c.public_bytes(pem) for c in chain))
-        secret = key.private_bytes(
-            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        chain = certificate.public_bytes(PEM) + self.issuing.certificate.public_bytes(PEM)
+        (self.folder / f"{name}.crt").write_bytes(chain)
+        form, no_password = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         # Unreadable for others from the first byte, not changed to it afterwards.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(os.open(self.folder / f"{name}.key", flags, 0o600), "wb") as file:
-            file.write(secret)
+            file.write(key.private_bytes(PEM, form, no_password))
 
 
 def make_pki(
@@ -164,7 +160,7 @@ def make_pki(
     pki, rogue = _authorities(folder), _authorities(folder)
     for party in parties:
         wrap = "key_encipherment" if party.key == "rsa" else "key_agreement"
-        for use, usage in (("tls", KEY_USAGES[0]), ("sign", KEY_USAGES[0]), ("enc", wrap)):
+        for use, usage in (("tls", SIGN), ("sign", SIGN), ("enc", wrap)):
             key = _new_key(party.key, rsa_bits)
             pki.write(f"{party.name}-{use}", key, pki.issuing.issue(party, key, usage))
     for fault, how in BROKEN.items() if broken else ():
@@ -172,15 +168,13 @@ def make_pki(
         signer = rogue if fault == "rogue" else pki
         for use in ("tls", "sign"):
             key = _new_key("ec", rsa_bits)
-            certificate = signer.issuing.issue(parties[-1], key, KEY_USAGES[0], **how)
+            certificate = signer.issuing.issue(parties[-1], key, SIGN, **how)
             signer.write(f"broken-{fault}-{use}", key, certificate)
             if fault == "revoked":
                 pki.issuing.revoked.append(certificate.serial_number)
-    cas = (pki.root.certificate, pki.issuing.certificate)
     pki.write_crl()
-    # Last: a folder with this file is complete.
-    pem = b"".join(ca.public_bytes(serialization.Encoding.PEM) for ca in cas)
-    (folder / "ca.crt").write_bytes(pem)
+    cas = [ca.certificate.public_bytes(PEM) for ca in (pki.root, pki.issuing)]
+    (folder / "ca.crt").write_bytes(b"".join(cas))  # last: a folder with this file is complete
     return pki
 
 

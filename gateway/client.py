@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from gateway.core.ids import instant
+from gateway.core.ids import digest_of, instant
 from gateway.errors import ReceiptInvalid, Refused
 from gateway.model.envelop import source_of, type_of
 from gateway.model.partner import Partner
 from gateway.ports import Receipt, Sealer, Unsealed
-from gateway.transport import JOSE, Reply, exchange, open_client
+from gateway.transport import JOSE, MAX_RECEIPT, Reply, exchange, open_client
 
 MAX_SEALED = 64 * 1024 * 1024  # as much as the gateway itself takes
+MAX_JSON = 4 * 1024 * 1024  # a hundred messages, each with its account of loss
+JSON = "application/json"
 
 
 class RefusedByGateway(Refused):
     """The gateway refused: `code`, `detail`, `path` and `advies` in its words, and its proof."""
 
-    def __init__(self, reply: Reply, refusal: Receipt | None) -> None:
-        said = reply.problem()
-        super().__init__(said.get("detail", f"HTTP {reply.status}"), path=said.get("pad"))
-        self.code = said.get("code", self.code)  # type: ignore[misc]  # another's, not our class's
+    def __init__(self, status: int, said: dict[str, str], refusal: Receipt | None) -> None:
+        super().__init__(said.get("detail", f"HTTP {status}"), path=said.get("pad"))
+        # What is fixed for a class of ours is here what the other side said.
+        self.code = said.get("code", self.code)  # type: ignore[misc]
         self.advies = said.get("advies", self.advies)  # type: ignore[misc]
-        self.status = reply.status  # type: ignore[misc]
+        self.status = status  # type: ignore[misc]
         self.refusal = refusal
 
 
@@ -88,15 +89,21 @@ class GatewayClient:
             "conversatieid": conversation,
             "antwoordop": answers,
         }
-        envelope = {name: value for name, value in envelope.items() if value is not None}
-        return self.resend(
-            self._sealer.seal(document, envelope=envelope, receiver=self._gateway, now=now)
-        )
+        said = {name: value for name, value in envelope.items() if value is not None}
+        sealed = self._sealer.seal(document, envelope=said, receiver=self._gateway, now=now)
+        return self.resend(sealed, message_id=message_id, digest=digest_of(document))
 
-    def resend(self, sealed: bytes) -> Sent:
-        """Offer sealed bytes as they are: the gateway answers a repeat with the first receipt."""
+    def resend(self, sealed: bytes, *, message_id: str = "", digest: str = "") -> Sent:
+        """
+        Offer sealed bytes as they are: the gateway answers a repeat with the first receipt.
+
+        The receipt must be about `message_id` and `digest`, where they are given.
+        """
         reply = self._ask("POST", "/berichten", sealed)
-        receipt = self._verified(reply.body, "geaccepteerd")
+        receipt = self._verified(reply.body, outcome="geaccepteerd")
+        about = (message_id or receipt.id, digest or receipt.digest)
+        if (receipt.id, receipt.digest) != about:
+            raise ReceiptInvalid("Het ontvangstbewijs gaat over een ander bericht.")
         return Sent(sealed, receipt, reply.body, reply.headers.get("Location", ""))
 
     def inbox(self) -> list[dict[str, Any]]:
@@ -141,3 +148,33 @@ class GatewayClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _verified(self, token: bytes, *, outcome: str, code: str = "") -> Receipt:
+        receipt = self._sealer.verify_receipt(token, partner=self._gateway, now=self._now())
+        told = (receipt.issuer, receipt.audience, receipt.outcome, receipt.code)
+        if told != (self._gateway.oin, self._partner.oin, outcome, code):
+            raise ReceiptInvalid("Het ontvangstbewijs zegt iets anders dan het antwoord.")
+        return receipt
+
+    def _json(self, method: str, path: str, content: bytes | None = None) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._ask(method, path, content, JSON, MAX_JSON).body)
+        return found
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None = None,
+        content_type: str = JOSE,
+        limit: int = MAX_RECEIPT,
+    ) -> Reply:
+        url = f"{self._url}/v1{path}"
+        reply = exchange(
+            self._client, method, url, content=content, content_type=content_type, limit=limit
+        )
+        if reply.status < 300:
+            return reply
+        problem = reply.problem()
+        proof, code = problem.get("ontvangstbewijs"), problem.get("code", "")
+        refusal = self._verified(proof.encode(), outcome="geweigerd", code=code) if proof else None
+        raise RefusedByGateway(reply.status, problem, refusal)

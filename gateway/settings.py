@@ -134,21 +134,18 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        names = [entry.name for entry in self.partner]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two partners are called {twice[0]}")
-        systems = [(entry.oin, entry.systeem) for entry in self.partner]
-        if len(set(systems)) < len(systems):
-            raise ValueError("two partners have the same oin and systeem")
-        known = {"*"} | {huis.code for huis in self.huis}
+        for what in ("name", "oin and systeem"):
+            keys = [tuple(getattr(p, k) for k in what.split(" and ")) for p in self.partner]
+            if len(set(keys)) < len(keys):
+                raise ValueError(f"two partners have the same {what}")
+        known = {"*", *(huis.code for huis in self.huis)}
         for entry in self.partner:
             if strange := sorted(entry.houses - known):
                 raise ValueError(f"partner {entry.name} works for {strange[0]}, which is no huis")
-        if self.bus != "table":
-            if not self.bus.startswith(("amqp://", "amqps://")):
-                raise ValueError('"bus" is "table" or begins with amqp:// or amqps://')
-            if urlsplit(self.bus).password is not None:
-                raise ValueError('"bus" holds a password: put it in "bus-password-file"')
+        if self.bus != "table" and not self.bus.startswith(("amqp://", "amqps://")):
+            raise ValueError('"bus" is "table" or begins with amqp:// or amqps://')
+        if urlsplit(self.bus).password is not None:
+            raise ValueError('"bus" holds a password: put it in "bus-password-file"')
         return self
 
     def at(self, path: Path) -> Path:

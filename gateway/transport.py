@@ -85,7 +85,9 @@ def exchange(
             for chunk in answer.iter_raw():
                 body += chunk
                 if len(body) > limit or time.monotonic() > end:
-                    raise PartnerUnavailable("Het antwoord van de ontvanger is te groot of te traag.")
+                    raise PartnerUnavailable(
+                        "Het antwoord van de ontvanger is te groot of te traag."
+                    )
     except tuple(FAULTS) as error:
         text = next(text for kind, text in FAULTS.items() if isinstance(error, kind))
         raise PartnerUnavailable(text) from error

@@ -58,7 +58,7 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 pause, failures = step(), 0
-            except Exception as error:  # a thread that dies would stop everything unseen
+            except Exception as error:  # noqa: BLE001 (a thread that dies stops everything unseen)
                 code = error.code if isinstance(error, Unavailable) else type(error).__name__
                 log.warning("worker_waits", code=code)
                 pause = min(BACKOFF_S[0] * 2**failures, BACKOFF_S[1])
@@ -82,7 +82,7 @@ class Worker:
         except Unavailable:
             self._bus.give_back(taken)
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (a bug must not make a delivery spin)
             # The text of an exception nobody foresaw may quote a document: only its class is told.
             log.error("delivery_failed", delivery=taken.delivery_id, error=type(error).__name__)
             self._deliverer.put_off(taken.delivery_id)

@@ -30,10 +30,10 @@ def hook(event, args):
         seen.append(f"{event} {args[0]}")
     elif event in {"socket.connect", "socket.bind", "subprocess.Popen", "sqlite3.connect", "os.mkdir"}:
         seen.append(event)
-import gateway, adapters
-found = [m.name for p in (gateway, adapters) for m in pkgutil.walk_packages(p.__path__, p.__name__ + ".")]
 sys.addaudithook(hook)
-for name in found:
+import gateway, adapters
+modules = [m for p in (gateway, adapters) for m in pkgutil.walk_packages(p.__path__, p.__name__ + ".")]
+for name in (m.name for m in modules):
     if ".migrations" not in name and not name.endswith(".__main__"):
         importlib.import_module(name)
 print(*seen, sep="\\n")

@@ -93,4 +93,9 @@ def bare_refusal() -> bytes:
     answer.headers.update({**HEADERS, "Connection": "close"})
     status = HTTPStatus(answer.status_code)
     head = b"".join(name + b": " + value + b"\r\n" for name, value in answer.raw_headers)
-    return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, status.phrase.encode(), head, bytes(answer.body))
+    return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (
+        status,
+        status.phrase.encode(),
+        head,
+        bytes(answer.body),
+    )

@@ -128,12 +128,8 @@ class Deliverer:
         # A parcel that does not open is packed anew with the next offer.
         if not (error.transient or isinstance(error, errors.BadSeal)):
             return Outcome(State.DOOD, error.reason(), error.code)
-        due = self.retry.next_due(
-            record.attempts + 1,
-            now=self.clock.now(),
-            deadline=record.deadline,
-            retry_after=error.retry_after,
-        )
+        now, tries = self.clock.now(), record.attempts + 1
+        due = self.retry.next_due(tries, now, record.deadline, error.retry_after)
         if due is None:
             passed = errors.DeadlinePassed()
             return Outcome(State.DOOD, f"{passed.reason()} Laatst: {error.reason()}", passed.code)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
 
 from gateway import ports
 from gateway.core import ids
-from gateway.errors import BadSeal, NotFound, ReceiptInvalid, RejectedByPartner
+from gateway.errors import BadSeal, BodyDestroyed, NotFound, ReceiptInvalid, RejectedByPartner
 from gateway.model import lees
 from gateway.model.envelop import Bericht, source_of, type_of
 from gateway.model.partner import Partner
@@ -39,7 +39,10 @@ class Outgoing:
 
     def pack(self, record: ports.DeliveryRecord) -> bytes:
         """The parcel for the bus: the signed canonical message, or its digest when it is large."""
-        canonical = self._canonical(record)
+        try:
+            canonical = self._canonical(record)
+        except BodyDestroyed:
+            canonical = b""  # travels empty, so that `unpack` finds out and the delivery dies
         parcel = {"delivery": record.id, "digest": ids.digest_of(canonical)}
         if len(canonical) <= MAX_INLINE:
             parcel["canoniek"] = canonical.decode()
@@ -59,14 +62,16 @@ class Outgoing:
         """Keep a rendering, sealed, before it is sent for the first time."""
         key = self._key(record, self.store.bodies(record.id))
         sealed = self.vault.seal(key, made.document, context=_context(record, record.id))
-        kept = {
-            "digest": ids.digest_of(made.document),
-            "root": made.root,
-            "content_type": made.content_type,
-            "loss": made.loss,
-        }
-        self.store.save_rendered(record.id, sealed=sealed, now=now, **kept)
-        return replace(record, **kept)
+        self.store.save_rendered(
+            record.id,
+            sealed=sealed,
+            digest=ids.digest_of(made.document),
+            root=made.root,
+            content_type=made.content_type,
+            loss=made.loss,
+            now=now,
+        )
+        return self.record(record.id)
 
     def seal(self, record: ports.DeliveryRecord, receiver: Partner, now: datetime) -> bytes:
         """The kept rendering, sealed for its receiver as it is known now. Raises BodyDestroyed."""

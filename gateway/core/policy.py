@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
-
-from pydantic.fields import FieldInfo
 
 from gateway.errors import MappingInvalid, NotAllowed
 from gateway.model import SOORTEN
 from gateway.model.envelop import Bericht, Deel
 from gateway.model.partner import Partner
+from gateway.model.velden import categorie
 from gateway.model.waarden import GeenWaarde, Wgs
 from gateway.ports import Loss
 
-ROLES = frozenset(
-    "om politie dji justid veilig-thuis rvdk reclassering zvh gemeente gcos landelijk".split()
-)
+ROLES = """om politie dji justid veilig-thuis rvdk reclassering
+    zvh gemeente gcos landelijk""".split()  # noqa: SIM905 (a list of words reads best as words)
 """Every role a partner can have (design §2)."""
 
 ABOUT_PERSONS = frozenset(Wgs) - {Wgs.GEEN, Wgs.VRIJE_TEKST}
 """The categories a rule can name: the closed list of Wgs art. 2.30(1)(a)."""
 
-MAX_RETENTION = timedelta(days=5 * 365)
-"""Wgs art. 1.8(7): at most five years after first processing."""
+MAX_RETENTION_DAYS = 5 * 365  # Wgs art. 1.8(7): at most five years after first processing
 
-_RULE_KEYS = frozenset(
-    "soort van naar convenant geldig-van geldig-tot grondslag categorieen bewaartermijn-dagen".split()
-)
+_KIND = {"volgorde": bool, "antwoord-op": str}
+_RULE = {"soort": str, "van": str, "naar": str, "convenant": str, "grondslag": list}
+_RULE |= {"geldig-van": date, "geldig-tot": date, "categorieen": list, "bewaartermijn-dagen": int}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +40,14 @@ class Ruling:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """One `[[regel]]`: a kind, from a role to a role, while a convenant is in force."""
-
-    kind: str
-    sender: str
-    receiver: str
-    convenant: str
-    begin: date
-    end: date
-    grounds: tuple[str, ...]
-    categories: frozenset[Wgs]
-    retention: timedelta
-
-
-@dataclass(frozen=True, slots=True)
 class Policy:
-    """All rules. `ordered` holds the kinds kept in order; `answers` maps an answer to its question."""
+    """
+    The rules, in order: the first in force for kind and roles decides.
 
-    rules: tuple[Rule, ...]
+    `ordered` holds the kinds that keep their order per zaak; `answers` maps an answer to its question.
+    """
+
+    rules: tuple[Mapping[str, Any], ...]
     ordered: frozenset[str]
     answers: Mapping[str, str]
 
@@ -77,23 +63,27 @@ class Policy:
             tree = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise MappingInvalid(f"doelbinding: {error}") from error
-        _only(tree, {"soort", "regel"}, "doelbinding")
-        kinds, rules = tree.get("soort"), tree.get("regel")
-        if not isinstance(kinds, dict) or not isinstance(rules, list) or not rules:
-            raise MappingInvalid("doelbinding: a policy without kinds or rules is an error")
-        ordered, answers = set(), {}
-        for kind, row in kinds.items():
-            place = f"doelbinding soort.{kind}"
-            _one_of(kind, SOORTEN, place)
-            _only(row, {"volgorde", "antwoord-op"}, place)
-            if _typed(row, "volgorde", bool, place):
-                ordered.add(kind)
-            if "antwoord-op" in row:
-                answers[kind] = _one_of(row["antwoord-op"], SOORTEN, place)
+        _typed(tree, {"soort": dict, "regel": list}, "doelbinding")
+        for kind, row in tree["soort"].items():
+            optional = {"antwoord-op": kind} if isinstance(row, dict) else {}
+            _typed(optional | row if optional else row, _KIND, f"soort.{kind}")
+            _known([kind, row.get("antwoord-op", kind)], SOORTEN, f"soort.{kind}")
+        for number, row in enumerate(tree["regel"], 1):
+            place = f"regel {number}"
+            _typed(row, _RULE, place)
+            _known([row["soort"]], tree["soort"], place)
+            _known([row["van"], row["naar"]], ROLES, place)
+            _known(row["categorieen"], ABOUT_PERSONS, place)
+            if not all(isinstance(ground, str) and ground for ground in row["grondslag"]):
+                raise MappingInvalid(f"doelbinding {place}: a grondslag is a law article")
+            if row["geldig-van"] > row["geldig-tot"]:
+                raise MappingInvalid(f"doelbinding {place}: ends before it begins")
+            if not 0 < row["bewaartermijn-dagen"] <= MAX_RETENTION_DAYS:
+                raise MappingInvalid(f"doelbinding {place}: bewaartermijn over five years")
         return cls(
-            tuple(_rule(row, kinds, f"doelbinding regel {n}") for n, row in enumerate(rules, 1)),
-            frozenset(ordered),
-            answers,
+            rules=tuple(tree["regel"]),
+            ordered=frozenset(kind for kind, row in tree["soort"].items() if row["volgorde"]),
+            answers={k: r["antwoord-op"] for k, r in tree["soort"].items() if "antwoord-op" in r},
         )
 
     def may_send(self, sender: Partner, kind: str) -> None:
@@ -103,21 +93,23 @@ class Policy:
 
     def decide(self, bericht: Bericht, sender: Partner, receiver: Partner, today: date) -> Ruling:
         """
-        The ruling for one receiver; which fields it then may have is `strip`'s to apply.
+        The ruling for one receiver; taking out what it may not have is left to `strip`.
 
         Raises:
-            NotAllowed: outside the agreement of either, or no rule in force today.
+            NotAllowed: outside the agreement of either, or no rule is in force today.
         """
         kind = bericht.soort
         self.may_send(sender, kind)
         if kind not in receiver.receives:
             raise NotAllowed(f"De afspraak met de ontvanger omvat geen {kind}.")
-        for rule in self.rules:
-            if (rule.kind, rule.sender, rule.receiver) != (kind, sender.role, receiver.role):
-                continue
-            if rule.begin <= today <= rule.end:
-                grounds = f"{'; '.join(rule.grounds)} ({rule.convenant})"
-                return Ruling(grounds, today + rule.retention, rule.categories)
+        for row in self.rules:
+            meant = (row["soort"], row["van"], row["naar"]) == (kind, sender.role, receiver.role)
+            if meant and row["geldig-van"] <= today <= row["geldig-tot"]:
+                return Ruling(
+                    grounds=f"{'; '.join(row['grondslag'])} ({row['convenant']})",
+                    destroy_by=today + timedelta(days=row["bewaartermijn-dagen"]),
+                    categories=frozenset(map(Wgs, row["categorieen"])),
+                )
         raise NotAllowed(f"Geen geldige regel voor {kind} van {sender.role} naar {receiver.role}.")
 
 
@@ -128,88 +120,49 @@ def strip(bericht: Bericht, categories: frozenset[Wgs]) -> tuple[Bericht, tuple[
     Raises:
         NotAllowed: a field without which the message makes no sense would have to go.
     """
-    allowed = categories | {Wgs.GEEN}
-    if allowed >= ABOUT_PERSONS:
-        allowed |= {Wgs.VRIJE_TEKST}
-    removed: list[Loss] = []
-    data = _strip(bericht.data, allowed, "", removed)
+    everything = {Wgs.VRIJE_TEKST} if categories >= ABOUT_PERSONS else set()
+    removed: dict[Loss, None] = {}
+    data = _strip(bericht.data, {Wgs.GEEN, *categories, *everything}, "data", removed)
     return bericht.model_copy(update={"data": data}), tuple(removed)
 
 
-def _strip(part: Deel, allowed: frozenset[Wgs], prefix: str, removed: list[Loss]) -> Deel:
-    update: dict[str, Any] = {}
+def _strip(part: Deel, allowed: Collection[str], at: str, removed: dict[Loss, None]) -> Deel:
     reasons = dict(part.geen_waarde)
-    for name, info in type(part).model_fields.items():
+    update: dict[str, Any] = {"geen_waarde": reasons}
+    for name, field in type(part).model_fields.items():
         value = getattr(part, name)
         if name == "geen_waarde" or value is None or value == ():
             continue
-        alias = info.alias or name
-        path = prefix + alias
-        if (category := _category(info)) not in allowed:
-            if info.is_required():
+        alias = field.alias or name
+        path, category = f"{at}.{alias}", categorie(field)
+        if category not in allowed:
+            if field.is_required():
                 raise NotAllowed("De ontvanger mag een verplicht veld niet krijgen.", path=path)
-            update[name] = info.get_default(call_default_factory=True)
+            update[name] = field.default
             reasons[alias] = GeenWaarde.NIET_GEAUTORISEERD
-            removed.append(Loss(path, category.value, "weg", GeenWaarde.NIET_GEAUTORISEERD.value))
+            removed[Loss(path, category, "weg", GeenWaarde.NIET_GEAUTORISEERD.value)] = None
         elif isinstance(value, Deel):
-            update[name] = _strip(value, allowed, f"{path}.", removed)
-        elif isinstance(value, tuple):
-            update[name] = tuple(
-                _strip(item, allowed, f"{path}[{n}].", removed) if isinstance(item, Deel) else item
-                for n, item in enumerate(value)
-            )
-    return part.model_copy(update={**update, "geen_waarde": reasons})
+            update[name] = _strip(value, allowed, path, removed)
+        elif isinstance(value, tuple) and isinstance(value[0], Deel):
+            update[name] = tuple(_strip(item, allowed, path, removed) for item in value)
+    return part.model_copy(update=update)
 
 
-def _category(info: FieldInfo) -> Wgs:
-    """The category of a field; one that says nothing is treated as free text: default deny."""
-    extra = info.json_schema_extra
-    return Wgs(str(extra["wgs"])) if isinstance(extra, dict) and "wgs" in extra else Wgs.VRIJE_TEKST
+def _typed(row: Any, keys: Mapping[str, type[Any]], place: str) -> None:
+    """
+    A table with exactly these keys, each of its type and not empty.
+
+    Compared by `type`, because in Python a `bool` is an `int` and a moment is a `date`.
+    """
+    if not isinstance(row, dict) or (odd := sorted(row.keys() ^ keys.keys())):
+        what = f"{odd[0]} is missing or unknown" if isinstance(row, dict) else "not a table"
+        raise MappingInvalid(f"doelbinding {place}: {what}")
+    for key, kind in keys.items():
+        if type(row[key]) is not kind or row[key] in ("", [], {}):
+            raise MappingInvalid(f"doelbinding {place}: {key} is empty or no {kind.__name__}")
 
 
-def _rule(row: Any, kinds: Mapping[str, Any], place: str) -> Rule:
-    _only(row, _RULE_KEYS, place)
-    grounds = _typed(row, "grondslag", list, place)
-    names = _typed(row, "categorieen", list, place)
-    begin, end = (_typed(row, key, date, place) for key in ("geldig-van", "geldig-tot"))
-    retention = timedelta(days=_typed(row, "bewaartermijn-dagen", int, place))
-    if not grounds or not all(isinstance(ground, str) and ground for ground in grounds):
-        raise MappingInvalid(f"{place}: grondslag must name at least one law article")
-    if begin > end or not timedelta(0) < retention <= MAX_RETENTION:
-        raise MappingInvalid(f"{place}: a term ends before it begins, or is over five years")
-    if not names:
-        raise MappingInvalid(f"{place}: categorieen is empty")
-    return Rule(
-        kind=_one_of(row["soort"], kinds, place),
-        sender=_one_of(row["van"], ROLES, place),
-        receiver=_one_of(row["naar"], ROLES, place),
-        convenant=_typed(row, "convenant", str, place),
-        begin=begin,
-        end=end,
-        grounds=tuple(grounds),
-        categories=frozenset(Wgs(_one_of(name, ABOUT_PERSONS, place)) for name in names),
-        retention=retention,
-    )
-
-
-def _only(row: Any, keys: set[str] | frozenset[str], place: str) -> None:
-    if not isinstance(row, dict) or not row:
-        raise MappingInvalid(f"{place}: an empty policy or row is an error")
-    if unknown := sorted(row.keys() - keys):
-        raise MappingInvalid(f"{place}: unknown key {unknown[0]}")
-    if keys is _RULE_KEYS and (missing := sorted(keys - row.keys())):
-        raise MappingInvalid(f"{place}: {missing[0]} is missing")
-
-
-def _one_of(name: Any, known: Any, place: str) -> str:
-    if not isinstance(name, str) or name not in known:
-        raise MappingInvalid(f"{place}: unknown {name!r}")
-    return name
-
-
-def _typed(row: dict[str, Any], key: str, kind: type[Any], place: str) -> Any:
-    """TOML keeps types apart; `bool` is an `int` and a date-time a `date` in Python, hence `type`."""
-    value = row.get(key)
-    if type(value) is not kind or value == "":
-        raise MappingInvalid(f"{place}: {key} must be a {kind.__name__}")
-    return value
+def _known(names: Collection[Any], known: Collection[str], place: str) -> None:
+    for name in names:
+        if not isinstance(name, str) or name not in known:
+            raise MappingInvalid(f"doelbinding {place}: unknown {name!r}")

@@ -1,4 +1,4 @@
-"""Which failures are tried again, when, and how long: tenacity strategies chosen by error class."""
+"""Which failures are tried again, when, and how long: tenacity strategies by class of error."""
 
 from __future__ import annotations
 
@@ -6,15 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_chain,
-    wait_fixed,
-    wait_random,
-)
+import tenacity
 
 from gateway.errors import GatewayError, StoreUnavailable
 
@@ -30,15 +22,15 @@ T = TypeVar("T")
 class Retry:
     """The two ways of trying again: at once in this process, and later by the ladder."""
 
-    def __init__(self, *, ladder_s: Sequence[float] = LADDER_S, pause_s: float = 0.2) -> None:
-        self._quick = Retrying(
-            stop=stop_after_attempt(QUICK_TRIES),
-            wait=wait_fixed(pause_s) + wait_random(0, pause_s),
-            retry=retry_if_exception(_passes_soon),
+    def __init__(self, ladder_s: Sequence[float] = LADDER_S, *, pause_s: float = 0.2) -> None:
+        self._quick = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(QUICK_TRIES),
+            wait=tenacity.wait_random(pause_s, 2 * pause_s),
+            retry=tenacity.retry_if_exception(_passes_soon),
             reraise=True,
         )
-        self._ladder = wait_chain(
-            *(wait_fixed(rung) + wait_random(0, rung * JITTER) for rung in ladder_s)
+        self._ladder = tenacity.wait_chain(
+            *(tenacity.wait_random(rung, rung * (1 + JITTER)) for rung in ladder_s)
         )
 
     def quickly(self, attempt: Callable[[], T]) -> T:
@@ -46,33 +38,23 @@ class Retry:
         return self._quick.copy()(attempt)
 
     def next_due(
-        self,
-        attempts: int,
-        *,
-        now: datetime,
-        deadline: datetime | None,
-        retry_after: float | None = None,
+        self, attempts: int, now: datetime, deadline: datetime | None, retry_after: float | None
     ) -> datetime | None:
         """
         When the try after `attempts` failed ones is due; None when the deadline has passed.
 
-        The last try is made at the deadline itself, however far the next rung or `retry_after` lies.
+        The last try is made at the deadline, however far the next rung or `retry_after` lies.
         """
-        if deadline is not None and now >= deadline:
-            return None
-        state = RetryCallState(self._quick, None, (), {})
-        state.attempt_number = max(attempts, 1)
+        state = tenacity.RetryCallState(self._quick, None, (), {})
+        state.attempt_number = attempts
         wait_s = max(self._ladder(state), retry_after or 0.0)
-        if deadline is not None and wait_s >= (deadline - now).total_seconds():
-            return deadline
-        return now + timedelta(seconds=wait_s)
+        if deadline is None:
+            return now + timedelta(seconds=wait_s)
+        left_s = (deadline - now).total_seconds()
+        return now + timedelta(seconds=min(wait_s, left_s)) if left_s > 0 else None
 
 
 def _passes_soon(error: BaseException) -> bool:
     """Transient, of the other side (not our store), and without a request to come back later."""
-    return (
-        isinstance(error, GatewayError)
-        and error.transient
-        and error.retry_after is None
-        and not isinstance(error, StoreUnavailable)
-    )
+    transient = isinstance(error, GatewayError) and error.transient and error.retry_after is None
+    return transient and not isinstance(error, StoreUnavailable)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gateway.core.policy import Policy
 from gateway.errors import NoReceiver, UnknownQuestion
 from gateway.model.envelop import Bericht
@@ -9,28 +11,28 @@ from gateway.model.partner import Partner
 from gateway.ports import MessageRecord, Partners, Store
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """Proposes receivers; whether they may have the message is `Policy`'s to say."""
+    """Proposes receivers; whether they may have the message is for `Policy` to say."""
 
-    def __init__(self, *, partners: Partners, store: Store, policy: Policy) -> None:
-        self._partners = partners
-        self._store = store
-        self._policy = policy
+    partners: Partners
+    store: Store
+    policy: Policy
 
     def question(self, bericht: Bericht, sender: Partner) -> MessageRecord | None:
         """
         The message this one answers; None when it is not an answer.
 
         Raises:
-            UnknownQuestion: it is an answer, but not to a question that was brought to the sender.
+            UnknownQuestion: it answers, but not a question of the right kind asked of the sender.
         """
-        asked = self._policy.answers.get(bericht.soort)
-        if not bericht.antwoordop:
-            if asked:
-                raise UnknownQuestion(path="antwoordop")
+        asked = self.policy.answers.get(bericht.soort)
+        if not bericht.antwoordop and not asked:
             return None
-        question = self._store.question_from(bericht.antwoordop, answered_by=sender.name)
-        if question is None or (asked and question.kind != asked):
+        question = bericht.antwoordop and self.store.question_from(
+            bericht.antwoordop, answered_by=sender.name
+        )
+        if not question or (asked and question.kind != asked):
             raise UnknownQuestion(path="antwoordop")
         return question
 
@@ -38,28 +40,20 @@ class Routing:
         self, bericht: Bericht, sender: Partner, question: MessageRecord | None
     ) -> list[Partner]:
         """
-        The partners that should get the message, by name.
+        The partners that should get the message.
 
         Raises:
             NoReceiver: nobody takes this kind for this house, or the asker is no partner any more.
         """
-        if question is not None:
-            asker = self._partners.by_name(question.sender)
-            found = [asker] if asker else []
+        if question:
+            found = [self.partners.by_name(question.sender)]
         else:
-            found = sorted(
-                (p for p in self._partners.all() if p.name != sender.name and _takes(p, bericht)),
-                key=lambda partner: partner.name,
-            )
-        if not found:
-            raise NoReceiver()
-        return found
+            found = [p for p in self.partners.all() if p.name != sender.name and _takes(p, bericht)]
+        if receivers := [partner for partner in found if partner]:
+            return receivers
+        raise NoReceiver()
 
 
 def _takes(partner: Partner, bericht: Bericht) -> bool:
-    kind = bericht.soort
-    return (
-        kind in partner.receives
-        and bool(partner.dialect_for(kind))
-        and partner.works_for(bericht.huis)
-    )
+    named = bericht.soort in partner.receives and partner.dialect_for(bericht.soort)
+    return bool(named) and partner.works_for(bericht.huis)

@@ -253,10 +253,11 @@ class _Compiler:
         for where, fragment in ({"": used} if isinstance(used, str) else used).items():
             if fragment not in self.fragments:
                 raise self._wrong(path, f"kent geen fragment {fragment!r}")
+            shared = self._with_fragments(self.fragments[fragment], path)
             if where:
-                rows[where] = {**self.fragments[fragment], **rows.get(where, {})}
+                rows[where] = {**shared, **rows.get(where, {})}
             else:
-                rows = {**self.fragments[fragment], **rows}
+                rows = {**shared, **rows}
         return rows
 
     def _find(self, element: Element, names: Path) -> Element | None:

@@ -6,11 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
-
-NO_VALUE = "noValue"
-"""Local name of the attribute that says why an element is nil (StUF 3.01, §3.4)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,11 +14,10 @@ class Element:
     """
     One element declaration in its place.
 
-    `required`: the schema wants it in every document. `wanted`: the schema wants it as soon as one
-    of its siblings is there (it stands in an optional sequence). `repeats`: it may occur more than
-    once. `collapse`: surrounding and repeated white space means nothing. Keys of `children` are
-    prefixed names, of attributes prefixed names after an `@` (`@naam` when unqualified);
-    `attributes` are all that are not fixed, also those with a default.
+    `required`: the schema wants it in every document; `wanted`: as soon as a sibling is there.
+    `collapse`: white space around the text means nothing. Keys of `children` are prefixed names, of
+    attributes prefixed names after an `@` (`@naam` when unqualified); `attributes` are all that are
+    not fixed, also those with a default. `reason` is the attribute that says why it is nil.
     """
 
     name: str
@@ -37,132 +32,94 @@ class Element:
     fixed: Mapping[str, str]
     defaults: Mapping[str, str]
     attributes: tuple[str, ...]
+    reason: str | None
     max_length: int | None
-    min_length: int | None
     enumeration: tuple[str, ...]
-    patterns: tuple[str, ...]
     namespaces: Mapping[str, str] = field(repr=False)
     by_tag: Mapping[str, Element] = field(repr=False)
     attribute_by_tag: Mapping[str, str] = field(repr=False)
-
-    @property
-    def reason(self) -> str | None:
-        """The attribute that says why this element is nil; None when it has none."""
-        return next((a for a in self.attributes if a.endswith(NO_VALUE)), None)
 
 
 def structure(path: str | Path, root: str, prefixes: Mapping[str, str]) -> Element:
     """
     The structure of root element `root` (prefixed) in the schema at `path`, compiled once.
 
-    Not for recursive types and not for a name declared twice in one content model: no message of
-    ours has them. Raises ValueError for those, LookupError for a root or namespace that is unknown.
+    Not for recursive types (RecursionError), wildcards (skipped) and a name declared twice in one
+    content model (ValueError): no message of ours has them. An unknown root is a KeyError.
     """
-    return _compiled(Path(path), root, tuple(prefixes.items()))
+    return _compiled(str(path), root, tuple(prefixes.items()))
 
 
 @lru_cache(maxsize=64)  # more than the message types of all dialects together
-def _compiled(path: Path, root: str, prefixes: tuple[tuple[str, str], ...]) -> Element:
-    from xmlschema import XMLSchema10  # 0.9 s to import: only for who maps
+def _compiled(path: str, root: str, prefixes: tuple[tuple[str, str], ...]) -> Element:
+    from xmlschema import XMLSchema10  # up to 0.9 s to import: only for who maps
 
     prefix, _, local = root.rpartition(":")
-    table = MappingProxyType(dict(prefixes))
-    schema = XMLSchema10(str(path), allow="local")
-    declared = schema.maps.elements[f"{{{table[prefix]}}}{local}"]
-    return _Compiler(table).element(declared, required=True, wanted=True, repeats=False, within=())
+    declared = XMLSchema10(path, allow="local").maps.elements
+    return _element(declared[f"{{{dict(prefixes)[prefix]}}}{local}"], True, True, False, prefixes)
 
 
-class _Compiler:
-    def __init__(self, namespaces: Mapping[str, str]) -> None:
-        self.namespaces = namespaces
-        self.prefix = {namespace: prefix for prefix, namespace in namespaces.items()}
+def _element(
+    xsd: Any, required: bool, wanted: bool, repeats: bool, prefixes: tuple[tuple[str, str], ...]
+) -> Element:
+    namespaces = dict(prefixes)
+    prefix_of = {namespace: prefix for prefix, namespace in prefixes}
 
-    def name(self, tag: str) -> str:
+    def name(tag: str) -> str:
         namespace, brace, local = tag.rpartition("}")
-        return f"{self.prefix[namespace[1:]]}:{local}" if brace else tag
+        return f"{prefix_of[namespace[1:]]}:{local}" if brace else tag
 
-    def element(
-        self, xsd: Any, *, required: bool, wanted: bool, repeats: bool, within: tuple[Any, ...]
-    ) -> Element:
-        if xsd.type in within:
-            raise ValueError(f"{self.name(xsd.name)} has a recursive type")
-        leaf = xsd.type.is_simple() or xsd.type.has_simple_content()
-        simple = (xsd.type if xsd.type.is_simple() else xsd.type.content) if leaf else None
-        children: dict[str, Element] = {}
-        if not leaf:
-            self.group(
-                xsd.type.content,
-                children,
-                required=True,
-                wanted=True,
-                repeats=False,
-                within=(*within, xsd.type),
-            )
-        attributes = {} if xsd.type.is_simple() else dict(xsd.type.attributes)
-        keys = {tag: f"@{self.name(tag)}" for tag in attributes if tag}
-        fixed = {keys[t]: a.fixed for t, a in attributes.items() if t and a.fixed is not None}
-        return Element(
-            name=self.name(xsd.name),
-            tag=xsd.name,
-            required=required,
-            wanted=wanted,
-            repeats=repeats,
-            nillable=xsd.nillable,
-            leaf=leaf,
-            collapse=leaf and simple.white_space == "collapse",
-            children=MappingProxyType(children),
-            fixed=MappingProxyType(fixed),
-            defaults=MappingProxyType(
-                {keys[t]: a.default for t, a in attributes.items() if t and a.default is not None}
-            ),
-            attributes=tuple(key for key in keys.values() if key not in fixed),
-            max_length=simple.max_length if leaf else None,
-            min_length=simple.min_length if leaf else None,
-            enumeration=tuple(simple.enumeration or ()) if leaf else (),
-            patterns=tuple(simple.patterns.regexps) if leaf and simple.patterns else (),
-            namespaces=self.namespaces,
-            by_tag={child.tag: child for child in children.values()},
-            attribute_by_tag=keys,
-        )
+    leaf: bool = xsd.type.is_simple() or xsd.type.has_simple_content()
+    text: Any = (xsd.type if xsd.type.is_simple() else xsd.type.content) if leaf else None
+    parts = () if leaf else tuple(_parts(xsd.type.content, True, True, False))
+    children = {name(part[0].name): _element(*part, prefixes) for part in parts}
+    if len(children) < len(parts):
+        raise ValueError(f"{name(xsd.name)} declares a name twice")
+    declared = {} if xsd.type.is_simple() else {t: a for t, a in xsd.type.attributes.items() if t}
+    keys = {tag: f"@{name(tag)}" for tag in declared}
+    fixed = {keys[t]: a.fixed for t, a in declared.items() if a.fixed is not None}
+    attributes = tuple(key for key in keys.values() if key not in fixed)
+    return Element(
+        name=name(xsd.name),
+        tag=xsd.name,
+        required=required,
+        wanted=wanted,
+        repeats=repeats,
+        nillable=xsd.nillable,
+        leaf=leaf,
+        collapse=leaf and text.white_space == "collapse",
+        children=children,
+        fixed=fixed,
+        defaults={keys[t]: a.default for t, a in declared.items() if a.default is not None},
+        attributes=attributes,
+        reason=next((a for a in attributes if a.endswith("noValue")), None),  # StUF 3.01 §3.4
+        max_length=text.max_length if leaf else None,
+        enumeration=tuple(text.enumeration or ()) if leaf else (),
+        namespaces=namespaces,
+        by_tag={child.tag: child for child in children.values()},
+        attribute_by_tag=keys,
+    )
 
-    def group(
-        self,
-        group: Any,
-        into: dict[str, Element],
-        *,
-        required: bool,
-        wanted: bool,
-        repeats: bool,
-        within: tuple[Any, ...],
-    ) -> None:
-        one_way = group.model != "choice" or len(group) == 1
-        wanted = wanted and one_way
-        required = required and one_way and group.min_occurs > 0
-        repeats = repeats or group.max_occurs != 1
-        for part in group:
-            if hasattr(part, "model"):
-                inner = wanted and part.min_occurs > 0
-                self.group(
-                    part, into, required=required, wanted=inner, repeats=repeats, within=within
-                )
-            elif part.name:  # a wildcard has none
-                must = part.min_occurs > 0
-                child = self.element(
-                    part,
-                    required=required and must,
-                    wanted=wanted and must,
-                    repeats=repeats or part.max_occurs != 1,
-                    within=within,
-                )
-                if child.name in into:
-                    raise ValueError(f"{child.name} is declared twice in one content model")
-                into[child.name] = child
+
+def _parts(
+    group: Any, required: bool, wanted: bool, repeats: bool
+) -> Iterator[tuple[Any, bool, bool, bool]]:
+    """The elements of a content model, with `required`, `wanted` and `repeats`."""
+    only_way = group.model != "choice" or len(group) == 1
+    required = required and only_way and group.min_occurs > 0
+    repeats = repeats or group.max_occurs != 1
+    for part in group:
+        must = part.min_occurs > 0
+        must_be, must_follow = required and must, wanted and only_way and must
+        if hasattr(part, "model"):
+            yield from _parts(part, must_be, must_follow, repeats)
+        elif part.name:
+            yield part, must_be, must_follow, repeats or part.max_occurs != 1
 
 
 def leaves(element: Element, path: str = "") -> Iterator[str]:
     """The path of every leaf and of every attribute that is not fixed, relative to `element`."""
-    for attribute in element.attributes:
-        yield f"{path}{attribute}"
+    yield from (f"{path}{attribute}" for attribute in element.attributes)
     for name, child in element.children.items():
         if child.leaf:
             yield f"{path}{name}"

@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
-from urllib.parse import unquote
 
 from lxml import etree
 
@@ -37,7 +36,6 @@ XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 _XSD = "{http://www.w3.org/2001/XMLSchema}"
 _NIL = ' xsi:nil="true"'
 _NIL_TAG = f"{XSI}nil"
-_TRUE = ("true", "1")
 _SPACE = re.compile("[ \t\r\n]+")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
@@ -81,39 +79,34 @@ def read(document: bytes) -> etree._Element:
     return root
 
 
-# libxml2 error type: what the partner must know, and the words after which libxml2 quotes the
-# schema (never the document).
-_RULES: dict[str, tuple[str, str]] = {
-    "CVC_PATTERN_VALID": ("De waarde past niet in het patroon", "by the pattern "),
-    "CVC_ENUMERATION_VALID": ("De waarde is geen van de toegestane waarden", "of the set "),
-    "CVC_MINLENGTH_VALID": ("De waarde heeft minder tekens dan het minimum", "length of "),
-    "CVC_MAXLENGTH_VALID": ("De waarde heeft meer tekens dan het maximum", "length of "),
-    "CVC_LENGTH_VALID": ("De waarde heeft niet het juiste aantal tekens", "length of "),
-    "CVC_TOTALDIGITS_VALID": ("De waarde heeft meer cijfers dan het maximum", "allowed ("),
-    "CVC_FRACTIONDIGITS_VALID": ("De waarde heeft te veel decimalen; maximum", "allowed ("),
-    "CVC_MAXINCLUSIVE_VALID": ("De waarde is groter dan het maximum", "allowed ("),
-    "CVC_MININCLUSIVE_VALID": ("De waarde is kleiner dan het minimum", "allowed ("),
-    "CVC_DATATYPE_VALID_1_2_1": ("De waarde is niet van het type dat het schema eist", ""),
-    "CVC_DATATYPE_VALID_1_2_2": ("De waarde is niet van het type dat het schema eist", ""),
-    "CVC_DATATYPE_VALID_1_2_3": ("De waarde is niet van het type dat het schema eist", ""),
-    "CVC_ELT_3_1": ("Dit element mag niet met xsi:nil leeg gelaten worden", ""),
-    "CVC_ELT_3_2_1": ("Een element met xsi:nil heeft geen inhoud", ""),
-    "CVC_ELT_4_2": ("xsi:type noemt geen type van het schema", ""),
-    "CVC_ELT_4_3": ("xsi:type noemt geen type dat hier mag staan", ""),
-    "CVC_COMPLEX_TYPE_2_1": ("Dit element moet leeg zijn", ""),
-    "CVC_COMPLEX_TYPE_2_2": ("Dit element bevat alleen tekst, geen elementen", ""),
-    "CVC_COMPLEX_TYPE_2_3": ("Dit element bevat alleen elementen, geen tekst", ""),
-    "CVC_COMPLEX_TYPE_3_2_1": ("Dit attribuut is hier niet toegestaan", ""),
-    "CVC_COMPLEX_TYPE_3_2_2": ("Dit attribuut is hier niet toegestaan", ""),
-    "CVC_COMPLEX_TYPE_4": ("Een verplicht attribuut ontbreekt", "The attribute "),
-    "CVC_TYPE_3_1_1": ("Dit attribuut is hier niet toegestaan", ""),
-    "CVC_TYPE_3_1_2": ("Dit element bevat alleen tekst, geen elementen", ""),
-    "CVC_AU": ("Dit attribuut heeft niet de vaste waarde", ""),
-    "ELEMENT_CONTENT": ("Dit element is hier niet toegestaan; verwacht", "Expected is"),
+# What the partner must know, by error type of libxml2.
+_RULES = {
+    "ELEMENT_CONTENT": "Dit element is hier niet toegestaan; verwacht",
+    "CVC_PATTERN_VALID": "De waarde past niet in het patroon",
+    "CVC_ENUMERATION_VALID": "De waarde is geen van de toegestane waarden",
+    "CVC_MINLENGTH_VALID": "De waarde heeft minder tekens dan het minimum",
+    "CVC_MAXLENGTH_VALID": "De waarde heeft meer tekens dan het maximum",
+    "CVC_TOTALDIGITS_VALID": "De waarde heeft meer cijfers dan het maximum",
+    "CVC_FRACTIONDIGITS_VALID": "De waarde heeft meer decimalen dan het maximum",
+    "CVC_MAXINCLUSIVE_VALID": "De waarde is groter dan het maximum",
+    "CVC_MININCLUSIVE_VALID": "De waarde is kleiner dan het minimum",
+    "CVC_DATATYPE_VALID_1_2_1": "De waarde is niet van het juiste type",
+    "CVC_ELT_3_1": "Dit element mag niet met xsi:nil leeg gelaten worden",
+    "CVC_ELT_3_2_1": "Een element met xsi:nil heeft geen inhoud",
+    "CVC_COMPLEX_TYPE_2_2": "Dit element bevat alleen tekst, geen elementen",
+    "CVC_COMPLEX_TYPE_2_3": "Dit element bevat alleen elementen, geen tekst",
+    "CVC_TYPE_3_1_2": "Dit element bevat alleen tekst, geen elementen",
+    "CVC_COMPLEX_TYPE_3_2_1": "Dit attribuut is hier niet toegestaan",
+    "CVC_TYPE_3_1_1": "Dit attribuut is hier niet toegestaan",
+    "CVC_COMPLEX_TYPE_4": "Een verplicht attribuut ontbreekt",
 }
-_SUBJECT = re.compile(r"Element '[^']*'(?:, attribute '([^']*)')?: ")
-_STEP = re.compile(r"([^\[@]+)(?:\[(\d+)\])?")
+# The words of libxml2 after which it quotes the schema; before them it quotes the document.
+_SCHEMA_SAYS = re.compile(
+    "(?s:.*)(?:by the pattern|of the set|length of|are allowed|Expected is|: The attribute) (.*)"
+)
 _QUOTED = re.compile(r"'([^']*)'|(\{[^} ]+\}[^ ,)]+)")
+_ATTRIBUTE = re.compile(r"Element '[^']*', attribute '([^']*)': ")
+_STEP = re.compile(r"([^\[@]+)(?:\[(\d+)\])?")
 
 
 class XmlSchema:
@@ -126,83 +119,69 @@ class XmlSchema:
 
     def validate(self, root: etree._Element) -> None:
         """Raises UnknownDocument, or InvalidDocument with the place and the rule in Dutch."""
-        names, _, roots = self._words
+        schema, words, roots = self._compiled
         if root.tag not in roots:
-            raise UnknownDocument("Dit hoofdelement kent het schema niet.", path=self._name(root))
+            raise UnknownDocument(UnknownDocument.titel, path=self._name(root.tag))
         with self._lock:
-            if self._validator.validate(root):
+            if schema.validate(root):
                 return
-            error = self._validator.error_log[0]
+            error = next(iter(schema.error_log))  # type: ignore[call-overload]
         place = self._place(root, error.path or "")
-        subject = _SUBJECT.match(error.message)
-        if subject and subject[1] and "_ELT_" not in error.type_name:
-            place += f"/@{self._label(subject[1]) if subject[1] in names else '?'}"
-        raise InvalidDocument(self._rule(error), path=place)
-
-    @cached_property
-    def _validator(self) -> etree.XMLSchema:
-        try:
-            return etree.XMLSchema(file=str(self.path))
-        except (etree.Error, OSError) as error:
-            raise SchemaMissing(f"Het schema {self.path.name} is niet te laden.") from error
-
-    @cached_property
-    def _words(self) -> tuple[set[str], set[str], set[str]]:
-        """Names, facet values and root elements of the schema: all an error may quote."""
-        names: set[str] = set()
-        values: set[str] = set()
-        roots: set[str] = set()
-        todo, seen = [self.path], set[Path]()
-        while todo:
-            path = todo.pop()
-            if path in seen:
-                continue
-            seen.add(path)
-            try:
-                xsd = etree.parse(str(path)).getroot()
-            except (etree.Error, OSError) as error:
-                raise SchemaMissing(f"Het schema {path.name} is niet te laden.") from error
-            target = f"{{{xsd.get('targetNamespace')}}}" if xsd.get("targetNamespace") else ""
-            for node in xsd.iter(f"{_XSD}element", f"{_XSD}attribute"):
-                names.update((f"{target}{node.get('name')}", str(node.get("name"))))
-            values.update(str(node.get("value")) for node in xsd.iter(f"{_XSD}*"))
-            if path == self.path:
-                roots.update(f"{target}{e.get('name')}" for e in xsd.iterchildren(f"{_XSD}element"))
-            for node in xsd.iterchildren(f"{_XSD}include", f"{_XSD}import"):
-                if location := node.get("schemaLocation"):
-                    todo.append((path.parent / unquote(location)).resolve())
-        return names, values, roots
-
-    def _label(self, tag: str) -> str:
-        namespace, brace, local = tag.rpartition("}")
-        return f"{self._prefix.get(namespace[1:], '?')}:{local}" if brace else tag
-
-    def _name(self, node: etree._Element) -> str:
-        return self._label(str(node.tag)) if node.tag in self._words[0] else "?"
-
-    def _place(self, root: etree._Element, path: str) -> str:
-        node, place = root, self._name(root)
-        for step in path.split("/")[2:]:
-            wanted = _STEP.fullmatch(step)
-            if wanted is None:
-                break
-            alike = [c for c in node if wanted[1] in ("*", _own_name(c))]
-            node = alike[int(wanted[2] or 1) - 1]
-            twins = list(node.getparent().iterchildren(node.tag))  # type: ignore[union-attr]
-            place += f"/{self._name(node)}"
-            place += f"[{twins.index(node) + 1}]" if len(twins) > 1 else ""
-        return place
-
-    def _rule(self, error: Any) -> str:
-        unknown = ("Het element voldoet niet aan het schema", "")
-        rule, before = _RULES.get(error.type_name.removeprefix("SCHEMAV_"), unknown)
+        if subject := _ATTRIBUTE.match(error.message):
+            place += f"/@{self._name(subject[1])}"
+        rule = _RULES.get(error.type_name.removeprefix("SCHEMAV_"), InvalidDocument.titel)
         if ": Missing child" in error.message:
             rule = "Een verplicht element ontbreekt; verwacht"
-        names, values, _ = self._words
-        _, found, tail = error.message.rpartition(before) if before else ("", "", "")
-        quoted = [a or b for a, b in _QUOTED.findall(tail)] if found else []
-        known = [self._label(q) if q in names else q for q in quoted if q in names | values]
-        return f"{rule}: {', '.join(known)}." if known else f"{rule.removesuffix('; verwacht')}."
+        says = _SCHEMA_SAYS.match(error.message)
+        quoted = (a or b for a, b in _QUOTED.findall(says[1])) if says else ()
+        known = ", ".join(self._name(word) for word in quoted if word in words)
+        rule = f"{rule}: {known}" if known else rule.removesuffix("; verwacht")
+        raise InvalidDocument(f"{rule}.", path=place)
+
+    @cached_property
+    def _compiled(self) -> tuple[etree.XMLSchema, set[str], set[str]]:
+        """The validator, the names and facet values an error may quote, and the root elements."""
+        words: set[str] = set()
+        roots: set[str] = set()
+        todo, done = [self.path.resolve()], set[Path]()
+        try:
+            validator = etree.XMLSchema(file=str(self.path))
+            while todo:
+                if (path := todo.pop()) in done:
+                    continue
+                done.add(path)
+                xsd = etree.parse(str(path)).getroot()
+                space = f"{{{xsd.get('targetNamespace', '')}}}"
+                for node in xsd.iter(f"{_XSD}*"):
+                    words |= {space + node.get("name", ""), node.get("name", "")}
+                    words.add(node.get("value", ""))
+                    if location := node.get("schemaLocation"):
+                        todo.append((path.parent / location).resolve())
+                if len(done) == 1:
+                    roots = {space + e.get("name", "") for e in xsd.iterchildren(f"{_XSD}element")}
+        except (etree.Error, OSError) as error:
+            raise SchemaMissing(f"Het schema {self.path.name} is niet te laden.") from error
+        return validator, words, roots
+
+    def _name(self, tag: object) -> str:
+        """A word of the schema as partners know it, `?` for any other."""
+        if tag not in self._compiled[1]:
+            return "?"
+        namespace, brace, local = str(tag).rpartition("}")
+        return f"{self._prefix.get(namespace[1:], '?')}:{local}" if brace else local
+
+    def _place(self, root: etree._Element, path: str) -> str:
+        """The path of libxml2 (`/p:a/*[2]`, prefixes of the document) with our own prefixes."""
+        node, place = root, self._name(root.tag)
+        for step in map(_STEP.fullmatch, path.split("/")[2:]):
+            if step is None:  # an attribute
+                break
+            alike = [c for c in node if step[1] in ("*", _own_name(c))]
+            child = alike[int(step[2] or 1) - 1]
+            twins = list(node.iterchildren(child.tag))
+            nth = f"[{twins.index(child) + 1}]" if len(twins) > 1 else ""
+            node, place = child, f"{place}/{self._name(child.tag)}{nth}"
+        return place
 
 
 def _own_name(node: etree._Element) -> str:
@@ -226,7 +205,7 @@ def to_tree(element: etree._Element, structure: Element) -> Any:
             if key not in structure.fixed and structure.defaults.get(key) != text:
                 tree[key] = text
         elif tag == _NIL_TAG:
-            nil = text.strip() in _TRUE
+            nil = text.strip() in ("true", "1")
         elif not tag.startswith(XSI):  # type: ignore[arg-type]
             raise InvalidDocument("Dit attribuut is niet bekend.", path=f"{structure.name}/@?")
     if nil:
@@ -294,7 +273,7 @@ def _write(node: Any, spec: Element, out: list[str], path: str) -> None:
         for name, child in spec.children.items():
             found = node.get(name)
             left.discard(name)
-            if (not found and found is None) or (found == [] and child.repeats):
+            if found is None or found == []:
                 if child.required or (child.wanted and siblings):
                     if child.leaf and not child.nillable:
                         detail = "Een verplicht element heeft geen waarde."

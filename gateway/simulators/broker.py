@@ -73,8 +73,15 @@ class PrivateBroker:
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it; SIGKILL is the power cut. The folder stays, and it can be started again."""
-        while self.processes:
-            end(self.processes.pop().pid, how)
+        for process in reversed(self.processes):  # each leads a process group of its own
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, how)
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self.processes.clear()
 
     def _run(self, *command: str) -> None:
         environment = {
@@ -102,3 +109,22 @@ class PrivateBroker:
                     start_new_session=True,  # Ctrl-C in the demo is not for the broker
                 )
             )
+
+
+@contextmanager
+def private_broker(folder: Path) -> Iterator[str]:
+    """The URL of a private broker that runs until the block is left. Raises as `start` does."""
+    broker = PrivateBroker(folder)
+    broker.start()
+    try:
+        yield broker.url
+    finally:
+        broker.stop()
+
+
+def _free_port() -> int:
+    while True:
+        port = random.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -9,13 +9,23 @@ from __future__ import annotations
 import json
 import uuid
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from gateway.api.server import Servers
+from gateway.errors import GatewayError
+from gateway.model.envelop import source_of
+from gateway.settings import Settings
+from gateway.simulators.party import Party
 
 KNOWN = frozenset({"999990342", "999990019"})
 """The invented people it has a casus of."""
 
 
-def answer(question: dict[str, Any], *, source: str) -> dict[str, Any]:
+def answer(question: dict[str, Any], *, id: str, source: str) -> dict[str, Any]:
     """The bekendheidsuitslag to a bekendheidsverzoek."""
     asked = question["data"]["verzoek"]
     house = question["data"]["ontvanger"]
@@ -32,7 +42,7 @@ def answer(question: dict[str, Any], *, source: str) -> dict[str, Any]:
     }
     return {
         "specversion": "1.0",
-        "id": str(uuid.uuid4()),
+        "id": id,
         "source": source,
         "type": "nl.zvh.bekendheidsuitslag.v1",
         "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -46,3 +56,75 @@ def answer(question: dict[str, Any], *, source: str) -> dict[str, Any]:
             "uitslagen": [{k: v for k, v in uitslag.items() if v is not None}],
         },
     }
+
+
+class National(Party):
+    """Listens for questions; answers each once, after a restart too."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, "landelijk")
+        self._servers: Servers | None = None
+        self._answered: set[str] = set()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return super().__enter__()
+
+    def __exit__(self, *reason: object) -> None:
+        self.stop()
+        super().__exit__(*reason)
+
+    def start(self) -> None:
+        """Listen."""
+        address = urlsplit(self.partner.url)
+        self._servers = Servers(
+            self._app(),
+            ssl_context=self.server_context(),
+            host=address.hostname or "127.0.0.1",
+            port=address.port or 443,
+        )
+        self._servers.__enter__()
+
+    def stop(self) -> None:
+        """Be down: nobody can connect until `start`."""
+        if self._servers:
+            self._servers.__exit__()
+            self._servers = None
+
+    def take(self, body: bytes) -> Response:
+        """One sealed message: 202 with our receipt, or a refusal that is signed too."""
+        try:
+            unsealed = self.sealer.open(body, now=datetime.now(UTC))
+            return Response(self.receive(unsealed), 202, media_type="application/jose")
+        except GatewayError as error:
+            receipt = self.refusal(body, error.code)
+            problem = {"code": error.code, "ontvangstbewijs": receipt.decode()}
+            return Response(
+                json.dumps(problem), error.status, media_type="application/problem+json"
+            )
+
+    def step(self) -> None:
+        """Answer what has no answer yet. The id of an answer follows from that of the question."""
+        for file in sorted((self.folder / "received").glob("*.document")):
+            if file.stem in self._answered:
+                continue
+            question = json.loads(file.read_bytes())
+            id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:antwoord:{file.stem}"))
+            if not (self.folder / "sent" / f"{id}.receipt").exists():
+                source = source_of(self.partner.oin, self.partner.systeem)
+                self.send(
+                    json.dumps(answer(question, id=id, source=source)).encode(),
+                    message_id=id,
+                    kind="bekendheidsuitslag",
+                    content_type="application/json",
+                )
+            self._answered.add(file.stem)
+
+    def _app(self) -> FastAPI:
+        app = FastAPI(openapi_url=None)
+
+        @app.post("/v1/berichten")
+        async def berichten(request: Request) -> Response:
+            return await run_in_threadpool(self.take, await request.body())
+
+        return app

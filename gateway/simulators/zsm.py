@@ -7,7 +7,6 @@ Speaks StUF-JZ from a template of its own, not by the mapping engine: it is an i
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -15,6 +14,8 @@ from zoneinfo import ZoneInfo
 
 from lxml import etree
 
+from gateway.client import Sent
+from gateway.settings import Settings
 from gateway.simulators.party import Party
 
 NS = {
@@ -100,3 +101,53 @@ def _find(element: etree._Element, path: str) -> etree._Element:
 
 def _text(element: etree._Element, path: str) -> str:
     return _find(element, path).text or ""
+
+
+class Zsm(Party):
+    """Asks, fetches the answers, and believes only an answer to a question of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, "zsm")
+        self.answers: dict[str, Uitslag] = {}
+        self._house = settings.huis[0].oin
+
+    def question(self, suspect: Suspect, *, reference: str = "", case: str = "") -> bytes:
+        """The document of a question, not sent."""
+        return vcob(
+            suspect,
+            reference=reference or str(uuid.uuid4()),
+            case=case or f"VVZ-{uuid.uuid4().hex[:12]}",
+            sender=self.partner.oin,
+            application=self.partner.systeem,
+            house=self._house,
+        )
+
+    def ask(self, suspect: Suspect) -> Sent:
+        """Ask about a suspect; the answer comes into `answers` under the id of the question."""
+        reference = str(uuid.uuid4())
+        return self.offer(self.question(suspect, reference=reference), reference)
+
+    def offer(self, document: bytes, reference: str) -> Sent:
+        """Send any document as if it were a question."""
+        return self.send(
+            document,
+            message_id=reference,
+            kind="bekendheidsverzoek",
+            content_type="application/xml",
+        )
+
+    def step(self) -> None:
+        """Empty the postbus."""
+        for item in self.client.inbox():
+            unsealed = self.client.fetch(item["id"])
+            try:
+                found = read_ucob(unsealed.document)
+            except LookupError:
+                self.client.confirm(item["id"], unsealed.digest, refuse="document-onbekend")
+                continue
+            if not all((self.folder / "sent" / f"{u.answers}.document").exists() for u in found):
+                self.client.confirm(item["id"], unsealed.digest, refuse="vraag-onbekend")
+                continue
+            self.receive(unsealed)
+            self.client.confirm(item["id"], unsealed.digest)
+            self.answers |= {uitslag.answers: uitslag for uitslag in found}

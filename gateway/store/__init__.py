@@ -1,11 +1,9 @@
 """The truth: messages, deliveries and their lanes in a relational database."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from gateway.ports import Store
-from gateway.store.engine import connect, translated, writer
+from gateway.store.engine import connect, writing
 from gateway.store.sql import SqlStore
 
 __all__ = ["open_store", "upgrade"]
@@ -13,7 +11,7 @@ __all__ = ["open_store", "upgrade"]
 
 def open_store(url: str) -> Store:
     """
-    The store at `url` (`sqlite:///path`); connects at first use, expects the tables to be there.
+    The store at `url` (`sqlite:///path`). Connects at first use and expects the tables to be there.
 
     Raises:
         Misconfigured: the URL is no database of ours.
@@ -23,7 +21,7 @@ def open_store(url: str) -> Store:
 
 def upgrade(url: str) -> None:
     """
-    Make or bring up to date the tables; safe to repeat and to run from several processes at once.
+    Make the tables or bring them up to date. Safe to repeat, and from several processes at once.
 
     Raises:
         Misconfigured: the URL is no database of ours.
@@ -36,9 +34,6 @@ def upgrade(url: str) -> None:
     folder = str(Path(__file__).parent / "migrations")
     config.set_main_option("script_location", folder.replace("%", "%%"))
     engine = connect(url)
-    try:
-        with translated(), writer(engine).begin() as sql:
-            config.attributes["connection"] = sql
-            command.upgrade(config, "head")
-    finally:
-        engine.dispose()
+    with writing(engine) as config.attributes["connection"]:
+        command.upgrade(config, "head")
+    engine.dispose()

@@ -13,45 +13,44 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.errors import Misconfigured, StoreUnavailable
 
-BUSY_S = 30  # how long a writer queues for SQLite's only write lock; a client waits as long
-POOL = 8  # connections kept; more than the workers of one process
-OVERFLOW = 56  # and as many as the request threads of the API may add
-
+POOL = 64  # connections at most: the request threads of the API and the workers of one process
 PRAGMAS = (
-    f"PRAGMA busy_timeout = {BUSY_S * 1000}",  # first: the next may have to wait for a lock
+    "PRAGMA busy_timeout = 30000",  # ms in the queue for the only write lock; clients wait as long
     "PRAGMA journal_mode = WAL",  # readers never wait for the writer
     "PRAGMA synchronous = FULL",  # a commit is on the disk: accepted means stored
     "PRAGMA foreign_keys = ON",
 )
-
 UNAVAILABLE: tuple[type[Exception], ...] = (DBAPIError, PoolTimeout)
-"""The errors of SQLAlchemy that the database causes; any other is a bug of ours and stays itself."""
+"""What the database causes; any other error of SQLAlchemy is a bug of ours and stays itself."""
 
 
 def connect(url: str) -> Engine:
-    """An engine that hides parameters in its errors. Opens nothing yet. Raises Misconfigured."""
+    """An engine that keeps parameters out of its errors. Opens nothing yet. Raises Misconfigured."""
     try:
-        engine = create_engine(url, hide_parameters=True, pool_size=POOL, max_overflow=OVERFLOW)
+        engine = create_engine(url, hide_parameters=True, pool_size=POOL, max_overflow=0)
     except (ArgumentError, ImportError, TypeError) as error:
-        raise Misconfigured("De URL van de opslag is onbruikbaar.", path="store") from error
+        raise Misconfigured("De URL van de opslag is onbruikbaar.") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def writer(engine: Engine) -> Engine:
-    """The same engine for transactions that write."""
-    return engine.execution_options(writes=True)
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction. Errors of the database become StoreUnavailable, with the cause kept."""
+    try:
+        with engine.begin() as sql:
+            yield sql
+    except UNAVAILABLE as error:
+        raise StoreUnavailable() from error
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Errors of the database become StoreUnavailable, with the cause kept."""
-    try:
-        yield
-    except UNAVAILABLE as error:
-        raise StoreUnavailable() from error
+def writing(engine: Engine) -> Iterator[Connection]:
+    """The same for a transaction that writes; committed, and on the disk, when the block ends."""
+    with reading(engine.execution_options(writes=True)) as sql:
+        yield sql
 
 
 def upsert(sql: Connection, table: Table) -> Any:
@@ -66,7 +65,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(sql: Connection) -> None:
-    # A transaction that first reads and then writes could fail half-way ("database is locked",
-    # which no waiting heals), so whoever will write takes the lock at once.
+    # A transaction that reads first and then writes can fail half-way, which no waiting heals; so
+    # whoever is going to write takes the lock at once.
     writes = sql.get_execution_options().get("writes")
     sql.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,4 +1,4 @@
-"""What can be asked of the store. Every question is one transaction that locks nobody out."""
+"""The reading half of the store: every question is one transaction, and locks nobody out."""
 
 from __future__ import annotations
 
@@ -7,56 +7,46 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, exists, func, select, tuple_, union
+from sqlalchemy import Engine, Select, exists, func, null, or_, select, tuple_
 
 from gateway.errors import NotFound
-from gateway.ports import (
-    Bodies,
-    DeliveryRecord,
-    Event,
-    MessageRecord,
-    Query,
-    State,
-    StoredReceipt,
-)
-from gateway.store.engine import translated
-from gateway.store.tables import attempt, body, delivery, event, message, receipt, rendered
+from gateway.ports import Bodies, DeliveryRecord, Event, MessageRecord, Query, State, StoredReceipt
+from gateway.store.engine import reading
+from gateway.store.tables import BODIES, attempt, body, delivery, event, message, receipt, rendered
 
 M, D = message.c, delivery.c
 MESSAGE = [M[field.name] for field in fields(MessageRecord)]
 DELIVERY = [D[field.name] for field in fields(DeliveryRecord) if field.name != "message"]
-ATTEMPT = [c for c in attempt.c if c.name != "delivery"]
-BODIES = [body.c.wrapped_key, body.c.sealed_jws, body.c.sealed_document, body.c.sealed_canonical]
+EVENT = [event.c[field.name] for field in fields(Event)]
+ATTEMPT = [column for column in attempt.c if column.name != "delivery"]
+Rows = Select[*tuple[Any, ...]]
+SEALED = [body.c[name] for name in BODIES]
 
 
 class Reader:
-    """The half of the store that only reads."""
+    """What can be asked."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def _all(self, statement: Select[Any]) -> Sequence[Row[Any]]:
-        with translated(), self._engine.begin() as sql:
+    def _all(self, statement: Rows) -> Sequence[Any]:
+        with reading(self._engine) as sql:
             return sql.execute(statement).all()
 
-    def _first(self, statement: Select[Any]) -> Row[Any] | None:
+    def _one(self, statement: Rows) -> Any:
         return next(iter(self._all(statement.limit(1))), None)
 
-    def _messages(self, statement: Select[Any]) -> list[MessageRecord]:
-        return [_message(row) for row in self._all(statement)]
+    def _messages(self, statement: Rows) -> list[MessageRecord]:
+        return [MessageRecord(*row) for row in self._all(statement)]
 
-    def _deliveries(self, statement: Select[Any]) -> list[DeliveryRecord]:
-        return [
-            DeliveryRecord(message=_message(row), **{c.name: row._mapping[c] for c in DELIVERY})
-            for row in self._all(statement)
-        ]
+    def _deliveries(self, statement: Rows) -> list[DeliveryRecord]:
+        cut = len(DELIVERY)
+        rows = [(MessageRecord(*row[cut:]), *row[:cut]) for row in self._all(statement)]
+        return [DeliveryRecord(key, record, *rest) for record, key, *rest in rows]
 
     def find_receipt(self, signer_oin: str, message_id: str) -> StoredReceipt | None:
-        row = self._first(
-            select(M.id, M.digest, receipt.c.receipt)
-            .join_from(message, receipt)
-            .where(M.message_id == message_id, M.signer_oin == signer_oin)
-        )
+        stored = select(M.id, M.digest, receipt.c.receipt).join_from(message, receipt)
+        row = self._one(stored.where(M.message_id == message_id, M.signer_oin == signer_oin))
         return StoredReceipt(*row) if row else None
 
     def question_from(self, message_id: str, *, answered_by: str) -> MessageRecord | None:
@@ -65,59 +55,51 @@ class Reader:
         return next(iter(self._messages(questions.order_by(M.received_at.desc()).limit(1))), None)
 
     def delivery(self, delivery_id: str) -> DeliveryRecord | None:
-        return next(iter(self._deliveries(_select_deliveries().where(D.id == delivery_id))), None)
+        return next(iter(self._deliveries(_deliveries().where(D.id == delivery_id))), None)
 
     def message(self, internal_id: str) -> MessageRecord | None:
         return next(iter(self._messages(select(*MESSAGE).where(M.id == internal_id))), None)
 
     def find(self, any_id: str) -> list[MessageRecord]:
-        ids = union(
-            *(select(M.id).where(column == any_id) for column in (M.id, M.message_id)),
-            select(M.id).where(M.conversation == any_id),
-            select(D.message).where(D.id == any_id),
-        )
-        return self._messages(select(*MESSAGE).where(M.id.in_(ids)).order_by(M.received_at, M.id))
+        delivered = M.id.in_(select(D.message).where(D.id == any_id))
+        named = or_(M.id == any_id, M.message_id == any_id, M.conversation == any_id, delivered)
+        return self._messages(select(*MESSAGE).where(named).order_by(M.received_at, M.id))
 
     def bodies(self, delivery_id: str) -> Bodies:
         joined = delivery.join(body, D.message == body.c.message).outerjoin(rendered)
-        statement = select(*BODIES, rendered.c.sealed).select_from(joined)
-        row = self._first(statement.where(D.id == delivery_id))
-        return Bodies(*_found(row))
+        sealed = select(*SEALED, rendered.c.sealed).select_from(joined)
+        return _bodies(self._one(sealed.where(D.id == delivery_id)))
 
     def message_bodies(self, internal_id: str) -> Bodies:
-        row = self._first(select(*BODIES).where(body.c.message == internal_id))
-        return Bodies(*_found(row), sealed_rendered=None)
+        return _bodies(self._one(select(*SEALED, null()).where(body.c.message == internal_id)))
 
     def in_postbus(self, partner: str, *, limit: int) -> list[DeliveryRecord]:
-        lying = _select_deliveries().where(
-            D.receiver == partner, D.state == State.ONDERWEG, D.due.is_(None)
-        )
-        return self._deliveries(lying.order_by(D.created_at, D.id).limit(limit))
+        mine = D.receiver == partner, D.state == State.ONDERWEG, D.due.is_(None)
+        lying = _deliveries().where(*mine).order_by(D.created_at, D.id)
+        return self._deliveries(lying.limit(limit))
 
     def deliveries_of(self, internal_id: str) -> list[DeliveryRecord]:
-        return self._deliveries(_select_deliveries().where(D.message == internal_id).order_by(D.id))
+        return self._deliveries(_deliveries().where(D.message == internal_id).order_by(D.id))
 
     def deliveries(self, *, state: State | None, limit: int) -> list[DeliveryRecord]:
-        """Newest first. (`received_at` is the same moment as `created_at`, on another index.)"""
-        newest = _select_deliveries().order_by(D.created_at if state else M.received_at)
-        newest = newest.where(D.state == state) if state else newest
-        return self._deliveries(newest.limit(limit))
+        """Newest first; `received_at` is the same moment as `created_at`, on another index."""
+        found = _deliveries().order_by((D.created_at if state else M.received_at).desc())
+        return self._deliveries((found.where(D.state == state) if state else found).limit(limit))
 
     def attempts_of(self, delivery_id: str) -> list[dict[str, Any]]:
         made = select(*ATTEMPT).where(attempt.c.delivery == delivery_id)
         return [dict(row._mapping) for row in self._all(made.order_by(attempt.c.number))]
 
     def events_of(self, internal_id: str) -> list[Event]:
-        columns = [event.c[field.name] for field in fields(Event)]
-        steps = select(*columns).where(event.c.message == internal_id).order_by(event.c.id)
+        steps = select(*EVENT).where(event.c.message == internal_id).order_by(event.c.id)
         return [Event(*row) for row in self._all(steps)]
 
     def receipt_of(self, internal_id: str) -> bytes | None:
-        row = self._first(select(receipt.c.receipt).where(receipt.c.message == internal_id))
-        return row[0] if row else None
+        row = self._one(select(receipt.c.receipt).where(receipt.c.message == internal_id))
+        return row.receipt if row else None
 
     def search(self, query: Query) -> list[MessageRecord]:
-        found = select(*MESSAGE).order_by(M.received_at.desc(), M.id.desc()).limit(query.limit)
+        found = select(*MESSAGE).order_by(M.received_at.desc(), M.id.desc())
         for name in ("sender", "kind", "message_id", "conversation"):
             if (value := getattr(query, name)) is not None:
                 found = found.where(M[name] == value)
@@ -127,45 +109,37 @@ class Reader:
             last = message.alias()
             edge = select(last.c.received_at, last.c.id).where(last.c.id == query.after)
             found = found.where(tuple_(M.received_at, M.id) < edge.scalar_subquery())
-        if query.state is not None or query.receiver is not None:
-            wanted = [
-                column == value
-                for column, value in ((D.receiver, query.receiver), (D.state, query.state))
-                if value is not None
-            ]
-            # Nearly all deliveries are `afgeleverd`: walk the messages from the newest and look
-            # at each. Those in any other state are few: start from them.
-            if query.state in (None, State.AFGELEVERD):
-                found = found.where(exists().where(D.message == M.id, *wanted))
-            else:
-                found = found.where(M.id.in_(select(D.message).where(*wanted)))
-        return self._messages(found)
+        asked = ((D.receiver, query.receiver), (D.state, query.state))
+        wanted = [column == value for column, value in asked if value is not None]
+        # Most deliveries are `afgeleverd`: walk the messages from the newest and look at each.
+        # Those in any other state are few: begin with them.
+        if query.state not in (None, State.AFGELEVERD):
+            found = found.where(M.id.in_(select(D.message).where(*wanted)))
+        elif wanted:
+            found = found.where(exists().where(D.message == M.id, *wanted))
+        return self._messages(found.limit(query.limit))
 
     def counts(self) -> dict[tuple[str, str], int]:
-        per = select(D.receiver, D.state, func.count()).group_by(D.receiver, D.state)
-        return {(receiver, str(state)): number for receiver, state, number in self._all(per)}
+        groups = select(D.receiver, D.state, func.count()).group_by(D.receiver, D.state)
+        return {(row[0], str(row[1])): row[2] for row in self._all(groups)}
 
     def oldest_due(self) -> datetime | None:
         waiting = D.due.is_not(None), D.state.in_((State.KLAAR, State.WACHT))
-        row = self._first(select(D.due).where(*waiting).order_by(D.due))
-        return row[0] if row else None
+        row = self._one(select(D.due).where(*waiting).order_by(D.due))
+        return row.due if row else None
 
     def ping(self) -> None:
-        self._first(select(M.id))
+        self._one(select(M.id))
 
     def close(self) -> None:
         self._engine.dispose()
 
 
-def _select_deliveries() -> Select[Any]:
+def _deliveries() -> Rows:
     return select(*DELIVERY, *MESSAGE).join_from(delivery, message)
 
 
-def _message(row: Row[Any]) -> MessageRecord:
-    return MessageRecord(*(row._mapping[column] for column in MESSAGE))
-
-
-def _found(row: Row[Any] | None) -> Row[Any]:
+def _bodies(row: Any) -> Bodies:
     if row is None:
         raise NotFound("Er is geen bericht of levering met dit id.")
-    return row
+    return Bodies(*row)

@@ -8,22 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Date,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-)
+import sqlalchemy as sa
 
 from gateway.ports import Loss, State
 
@@ -38,7 +23,7 @@ class Step(StrEnum):
     GEPARKEERD = "geparkeerd"
     VRIJGEGEVEN = "vrijgegeven"
     AANGEBODEN = "aangeboden"
-    TERUGGEGEVEN = "teruggegeven"  # offered, but the bus did not take it
+    TERUGGEGEVEN = "teruggegeven"  # claimed, but the bus did not take it
     GERENDERD = "gerenderd"
     IN_POSTBUS = "in-postbus"
     AFGELEVERD = "afgeleverd"
@@ -49,129 +34,116 @@ class Step(StrEnum):
     INGETROKKEN = "ingetrokken"
 
 
-class Instant(TypeDecorator[datetime]):
+class Instant(sa.TypeDecorator[datetime]):
     """An aware datetime as microseconds since 1970 UTC: exact, and in order on every database."""
 
-    impl = BigInteger
+    impl = sa.BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
         return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
 
-    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
         return None if value is None else EPOCH + timedelta(microseconds=value)
 
 
-class Losses(TypeDecorator[tuple[Loss, ...]]):
+class Losses(sa.TypeDecorator[tuple[Loss, ...]]):
     """A loss account as JSON: a list of `[path, category, how, reason]`."""
 
-    impl = Text
+    impl = sa.Text
     cache_ok = True
 
-    def process_bind_param(self, value: tuple[Loss, ...] | None, dialect: Any) -> str:
+    def process_bind_param(self, value: tuple[Loss, ...] | None, dialect: sa.Dialect) -> str:
         return json.dumps([astuple(loss) for loss in value or ()])
 
-    def process_result_value(self, value: str | None, dialect: Any) -> tuple[Loss, ...]:
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> tuple[Loss, ...]:
         return tuple(Loss(*loss) for loss in json.loads(value or "[]"))
 
 
-class StateText(TypeDecorator[State]):
-    """A state by its name."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_result_value(self, value: str | None, dialect: Any) -> State | None:
-        return None if value is None else State(value)
+def _columns(kind: Any, *names: str, nullable: bool = False) -> list[sa.Column[Any]]:
+    return [sa.Column(name, kind, nullable=nullable) for name in names]
 
 
-def _columns(kind: Any, *names: str, nullable: bool = False) -> list[Column[Any]]:
-    return [Column(name, kind, nullable=nullable) for name in names]
+def _of(table: str, **options: Any) -> sa.Column[Any]:
+    return sa.Column(table, sa.ForeignKey(f"{table}.id"), **options)
 
 
-def _owner(table: str, *, primary_key: bool = False, nullable: bool = False) -> Column[Any]:
-    return Column(table, ForeignKey(f"{table}.id"), primary_key=primary_key, nullable=nullable)
+def _bytes(name: str, of: str, *names: str) -> sa.Table:
+    return sa.Table(name, metadata, _of(of, primary_key=True), *_columns(sa.LargeBinary, *names))
 
 
-metadata = MetaData()
+STATE = sa.Enum(State, native_enum=False, length=16, values_callable=list)
+metadata = sa.MetaData()
 
-message = Table(
+message = sa.Table(
     "message",
     metadata,
-    Column("id", Text, primary_key=True),
-    *_columns(Text, "message_id", "signer_oin", "sender", "digest", "kind", "dialect", "root"),
-    *_columns(Text, "conversation", "source", "grounds"),
-    *_columns(Text, "house", "answers", nullable=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    *_columns(sa.Text, "message_id", "signer_oin", "sender", "digest", "kind", "dialect", "root"),
+    *_columns(sa.Text, "conversation", "source", "grounds"),
+    *_columns(sa.Text, "house", "answers", nullable=True),
     *_columns(Instant, "received_at"),
-    *_columns(Date, "destroy_by"),
+    *_columns(sa.Date, "destroy_by"),
     *_columns(Losses, "loss"),
-    # The sender's id comes first: it also serves searches that do not know the signer.
-    UniqueConstraint("message_id", "signer_oin", name="message_once"),
-    Index("message_conversation", "conversation"),
-    Index("message_newest", "received_at", "id"),
-    Index("message_sender", "sender", "received_at", "id"),
-    Index("message_kind", "kind", "received_at", "id"),
+    # The sender's id comes first: it also serves whoever does not know the signer.
+    sa.UniqueConstraint("message_id", "signer_oin", name="message_once"),
+    sa.Index("message_conversation", "conversation"),
+    sa.Index("message_newest", "received_at", "id"),
+    sa.Index("message_sender", "sender", "received_at", "id"),
+    sa.Index("message_kind", "kind", "received_at", "id"),
 )
 
 # Sealed bodies stand apart, so that the rows that workers and searches pass over stay small.
-body = Table(
-    "body",
-    metadata,
-    _owner("message", primary_key=True),
-    *_columns(LargeBinary, "wrapped_key", "sealed_jws", "sealed_document", "sealed_canonical"),
+BODIES = ("wrapped_key", "sealed_jws", "sealed_document", "sealed_canonical")
+body = _bytes("body", "message", *BODIES)
+rendered = _bytes("rendered", "delivery", "sealed")
+receipt = _bytes("receipt", "message", "receipt")
+
+# One row a lane: its last sequence number, and the lock under which the lane changes.
+lane = sa.Table(
+    "lane", metadata, sa.Column("key", sa.Text, primary_key=True), *_columns(sa.Integer, "last")
 )
 
-receipt = Table(
-    "receipt", metadata, _owner("message", primary_key=True), *_columns(LargeBinary, "receipt")
-)
-
-# One row a lane: its last sequence number, and the lock under which a lane changes.
-lane = Table("lane", metadata, Column("key", Text, primary_key=True), *_columns(Integer, "last"))
-
-delivery = Table(
+delivery = sa.Table(
     "delivery",
     metadata,
-    Column("id", Text, primary_key=True),
-    _owner("message"),
-    *_columns(Text, "receiver", "dialect", "lane", "reason", "digest", "root", "content_type"),
-    *_columns(Integer, "lane_seq", "attempts"),
-    *_columns(StateText, "state"),
+    sa.Column("id", sa.Text, primary_key=True),
+    _of("message", nullable=False),
+    *_columns(sa.Text, "receiver", "dialect", "lane", "reason", "digest", "root", "content_type"),
+    *_columns(sa.Integer, "lane_seq", "attempts"),
+    *_columns(STATE, "state"),
     # When a worker may take it (again); for `onderweg` the end of its lease. Null: never by itself.
     *_columns(Instant, "due", "deadline", nullable=True),
-    *_columns(Float, "deadline_hours"),
-    *_columns(Boolean, "pull"),
+    *_columns(sa.Float, "deadline_hours"),
+    *_columns(sa.Boolean, "pull"),
     *_columns(Losses, "loss", "removed"),
     *_columns(Instant, "created_at", "changed_at"),
-    Index("delivery_message", "message"),
-    Index("delivery_lane", "lane", "state", "lane_seq"),
-    Index("delivery_due", "due"),
-    Index("delivery_state", "state", "created_at"),
-    Index("delivery_receiver", "receiver", "state", "created_at"),
+    sa.Index("delivery_message", "message"),
+    sa.Index("delivery_lane", "lane", "state", "lane_seq"),
+    sa.Index("delivery_due", "due"),
+    sa.Index("delivery_state", "state", "created_at"),
+    sa.Index("delivery_receiver", "receiver", "state", "created_at"),
 )
 
-rendered = Table(
-    "rendered", metadata, _owner("delivery", primary_key=True), *_columns(LargeBinary, "sealed")
-)
-
-attempt = Table(
+attempt = sa.Table(
     "attempt",
     metadata,
-    _owner("delivery", primary_key=True),
-    Column("number", Integer, primary_key=True),
+    _of("delivery", primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
     *_columns(Instant, "at"),
-    *_columns(Text, "outcome", "code", "reason"),
-    *_columns(Integer, "status", nullable=True),
-    *_columns(Float, "duration_ms"),
-    *_columns(LargeBinary, "receipt", nullable=True),
+    *_columns(sa.Text, "outcome", "code", "reason"),
+    *_columns(sa.Float, "duration_ms"),
+    sa.Column("status", sa.Integer),
+    sa.Column("receipt", sa.LargeBinary),
 )
 
-event = Table(
+event = sa.Table(
     "event",
     metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
     *_columns(Instant, "at"),
-    *_columns(Text, "name", "detail"),
-    _owner("message", nullable=True),  # null: a refusal, of which nothing is stored
-    _owner("delivery", nullable=True),
-    Index("event_message", "message", "id"),
+    *_columns(sa.Text, "name", "detail"),
+    _of("message"),  # null: a refusal, of which nothing else is stored
+    _of("delivery"),
+    sa.Index("event_message", "message", "id"),
 )

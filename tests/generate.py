@@ -1,0 +1,203 @@
+"""Documents made from an XSD: valid ones full of borders, and mutations of them."""
+
+import random
+import re._parser as patterns  # type: ignore[import-not-found]
+from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
+STUF = "{http://www.egem.nl/StUF/StUF0301}"
+BG = "{http://www.egem.nl/StUF/sector/bg/0310}"
+
+LETTERS = "abcXYZ 019-.,'\"<&>éëÅß\u0133\u200b\u00a0\U0001d538\t\n\r"
+LEXICAL = (
+    *("0", "1", "true", "false", " true ", "-1", "+7", "007", "12345678", "123456789", "19850412"),
+    *(" 19850412\n", "19850412.0", "1.5", "1985a", "999999999", "1000000000", "99999", "100000"),
+)
+WRONG = (
+    *("", " ", "x", "J ", " 01", "01", "JA", "j", "12345678901", "Di02", "x" * 41, "x" * 201),
+    *("x" * 255, "0" * 9, "0" * 10, "0" * 17, "0" * 18, "9999 AB", "true", "TRUE", "V", "\n01\n"),
+    *LEXICAL,
+)
+
+
+class Generator:
+    """Documents with root element `root` (a local name) by the schema at `path`."""
+
+    def __init__(self, path: Path, root: str) -> None:
+        from xmlschema import XMLSchema10
+
+        self.schema = XMLSchema10(str(path), allow="local")
+        self.root = self.schema.elements[root]
+        self.judge = etree.XMLSchema(file=str(path))
+
+    def valid(self, seed: int) -> etree._Element:
+        """A valid document; the same for the same seed."""
+        rng = random.Random(seed)
+        while True:
+            rng.fill = rng.random()  # type: ignore[attr-defined]
+            root = self._element(self.root, rng)
+            if self.judge.validate(root):
+                return root
+
+    def _element(self, xsd: Any, rng: Any) -> etree._Element:
+        node = etree.Element(xsd.name)
+        simple = xsd.type.is_simple()
+        for tag, attribute in () if simple else xsd.type.attributes.items():
+            if attribute.use == "required" or rng.random() < rng.fill / 4:
+                node.set(tag, attribute.fixed or self._text(attribute.type, rng))
+        if xsd.nillable and rng.random() < 0.15:
+            node.set(f"{XSI}nil", rng.choice(("true", "1", " true ")))
+        elif simple or xsd.type.has_simple_content():
+            node.text = self._text(xsd.type if simple else xsd.type.content, rng)
+        else:
+            node.extend(self._group(xsd.type.content, rng))
+        return node
+
+    def _group(self, group: Any, rng: Any) -> Iterator[etree._Element]:
+        parts = [rng.choice(list(group))] if group.model == "choice" else list(group)
+        if group.min_occurs or rng.random() < rng.fill:
+            for part in parts:
+                if hasattr(part, "model"):
+                    yield from self._group(part, rng)
+                    continue
+                most = part.max_occurs or rng.choice((1, 1, 2, 3))
+                count = max(part.min_occurs, most if rng.random() < rng.fill else 0)
+                for _ in range(count):
+                    yield self._element(part, rng)
+
+    def _text(self, simple: Any, rng: Any) -> str:
+        if simple.enumeration:
+            return str(rng.choice(simple.enumeration))
+        if simple.patterns:
+            return _sample(simple.patterns.regexps[0], rng)
+        if simple.primitive_type.local_name != "string":
+            return str(rng.choice([text for text in LEXICAL if simple.is_valid(text)]))
+        low, high = simple.min_length or 0, simple.max_length or 300
+        size = rng.choice((low, low + 1, (low + high) // 2, high))
+        return "".join(rng.choice(LETTERS) for _ in range(size))
+
+
+@cache
+def generator(path: Path, root: str) -> Generator:
+    return Generator(path, root)
+
+
+def _sample(pattern: str, rng: Any) -> str:
+    def walk(parts: Any) -> str:
+        out = ""
+        for op, what in parts:
+            match str(op):
+                case "LITERAL":
+                    out += chr(what)
+                case "IN":
+                    kind, value = rng.choice(what)
+                    low, high = value if str(kind) == "RANGE" else (value, value)
+                    out += chr(rng.randint(low, high))
+                case "MAX_REPEAT":
+                    low, high, inner = what
+                    out += "".join(walk(inner) for _ in range(rng.choice((low, high))))
+                case _:
+                    raise NotImplementedError(op)
+        return out
+
+    return walk(patterns.parse(pattern))
+
+
+def mutated(root: etree._Element, seed: int) -> etree._Element:
+    """A copy with one to three changes; it may still be valid."""
+    rng = random.Random(seed)
+    root = deepcopy(root)
+    for _ in range(rng.randint(1, 3)):
+        rng.choice(CHANGES)(root, rng)
+    return root
+
+
+def _any(root: etree._Element, rng: Any) -> etree._Element:
+    nodes = list(root.iter(etree.Element))
+    chosen: etree._Element = rng.choice(nodes[1:] or nodes)
+    return chosen
+
+
+def _drop(root: etree._Element, rng: Any) -> None:
+    node = _any(root, rng)
+    if node is not root:
+        node.getparent().remove(node)  # type: ignore[union-attr]
+
+
+def _duplicate(root: etree._Element, rng: Any) -> None:
+    node = _any(root, rng)
+    if node is not root:
+        node.addnext(deepcopy(node))
+
+
+def _move(root: etree._Element, rng: Any) -> None:
+    parent = _any(root, rng).getparent()
+    if parent is not None and len(parent) > 1:
+        parent.insert(rng.randrange(len(parent)), parent[rng.randrange(len(parent))])
+
+
+def _transplant(root: etree._Element, rng: Any) -> None:
+    _any(root, rng).append(deepcopy(_any(root, rng)))
+
+
+def _text(root: etree._Element, rng: Any) -> None:
+    leaves = [node for node in root.iter(etree.Element) if not len(node)]
+    rng.choice(leaves).text = rng.choice(WRONG)
+
+
+def _space(root: etree._Element, rng: Any) -> None:
+    node = _any(root, rng)
+    node.text = f"{rng.choice((' ', chr(10), chr(9)))}{node.text or ''}{rng.choice(('', ' '))}"
+
+
+def _attribute(root: etree._Element, rng: Any) -> None:
+    node = _any(root, rng)
+    names = ("entiteittype", "noValue", "exact", "scope", "verwerkingssoort", "sleutelVerzendend")
+    names += ("sleutelSynchronisatie", "indOnvolledigeDatum", "aantalVoorkomens", "aardAantal")
+    tag = rng.choice((STUF, STUF, STUF, "")) + rng.choice(names)
+    values = ("NPS", "OBJ", "alles", "geenWaarde", "false", "T", "M", "exact", "12", *WRONG)
+    node.set(rng.choice((tag, "naam", *node.keys())), rng.choice(values))
+
+
+def _no_attribute(root: etree._Element, rng: Any) -> None:
+    nodes = [node for node in root.iter(etree.Element) if node.attrib]
+    if nodes:
+        node = rng.choice(nodes)
+        del node.attrib[rng.choice(node.keys())]
+
+
+def _nil(root: etree._Element, rng: Any) -> None:
+    node = _any(root, rng)
+    node.set(f"{XSI}nil", rng.choice(("true", "false", "1", "0", "yes", "")))
+    if rng.random() < 0.6:
+        node.text = None
+        del node[:]
+
+
+def _rename(root: etree._Element, rng: Any) -> None:
+    node = _any(root, rng)
+    local = etree.QName(node).localname
+    node.tag = rng.choice((f"{BG}{local}", local, f"{STUF}{local}", _any(root, rng).tag))
+
+
+def _stray(root: etree._Element, rng: Any) -> None:
+    node = _any(root, rng)
+    if rng.random() < 0.5:
+        node.tail = (node.tail or "") + rng.choice(("x", " ", "\u00a0"))
+    else:
+        etree.SubElement(node, rng.choice((f"{STUF}extraElementen", "vreemd")))
+
+
+def _type(root: etree._Element, rng: Any) -> None:
+    types = ("xs:string", "xs:token", "BG:BSN-e", "StUF:Refnummer", "ZKN:OBJ-vvz", "BG:Nee")
+    _any(root, rng).set(f"{XSI}type", rng.choice(types))
+
+
+CHANGES = (_drop, _drop, _duplicate, _move, _transplant, _text, _text, _text, _space, _attribute)
+CHANGES += (_attribute, _attribute, _no_attribute, _nil, _nil, _rename, _stray, _type)

@@ -1,0 +1,97 @@
+"""The configuration file: every mistake is told by the key as it stands there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Template
+
+import pytest
+
+from gateway.cli.setup import VALUES
+from gateway.errors import Misconfigured
+from gateway.settings import FILE, load, read_secret
+
+TEMPLATE = Path(__file__).resolve().parents[1] / "gateway" / "cli" / FILE
+
+
+def written(folder: Path, *, replace: tuple[str, str] = ("", ""), **changes: str) -> Path:
+    text = Template(TEMPLATE.read_text("utf-8")).substitute({**VALUES, **changes})
+    assert replace[0] in text
+    (folder / FILE).write_text(text.replace(*replace, 1) if replace[0] else text, "utf-8")
+    return folder
+
+
+def test_what_init_writes_is_read_back(tmp_path: Path) -> None:
+    settings = load(written(tmp_path, port="8500", retry_ladder="[2, 5]"))
+
+    assert (settings.port, settings.retry_ladder) == (8500, (2.0, 5.0))
+    assert settings.database_url == f"sqlite:///{tmp_path}/gateway.db"
+    assert settings.at(settings.tls_key) == tmp_path / "pki" / "gateway-tls.key"
+    zsm, landelijk = (entry.partner() for entry in settings.partner)
+    assert (zsm.transport, zsm.dialect_for("bekendheidsuitslag")) == ("postbus", "stuf-jz/1.0.9")
+    assert landelijk.url == f"https://127.0.0.1:{VALUES['landelijk_port']}/v1/berichten"
+    assert landelijk.works_for("baronie") and not landelijk.works_for("elders")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("lane-key =", "lane-kee =", '"lane-kee" is no key of the configuration'),
+        ("lane-key =", "lane-kee =", '"lane-key" is missing'),
+        ('role = "om"', 'rol = "om"', '"partner.0.rol" is no key'),
+        ('naam = "Zorg', 'name = "Zorg', '"huis.0.naam" is missing'),
+        ("port = 8443", 'port = "veel"', '"port"'),
+        ("port = 8443", "port = 70000", '"port"'),
+        (f'oin = "{VALUES["zsm_oin"]}"', 'oin = "123"', '"partner.0.oin"'),
+        ('houses = ["baronie"]', 'houses = ["breda"]', "works for breda, which is no huis"),
+        ('name = "landelijk"', 'name = "zsm"', "two partners have the same name"),
+        ('transport = "push"', 'transport = "postbus"', '"url" belongs to transport "push"'),
+        ('url = "https://', 'url = "http://', '"url" must begin with https://'),
+        ('bus = "table"', 'bus = "tabel"', '"bus" is "table" or begins with amqp://'),
+        ('bus = "table"', 'bus = "amqp://u:hemel@h/"', 'put it in "bus-password-file"'),
+        ("retry-ladder = [10,", "retry-ladder = [-1,", '"retry-ladder.0"'),
+        ('oin = "', "oin = ", "cannot be read"),
+    ],
+)
+def test_a_mistake_is_told_by_its_key(tmp_path: Path, old: str, new: str, told: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        load(written(tmp_path, replace=(old, new)))
+
+    assert told in str(caught.value)
+    assert FILE in str(caught.value)
+    assert "hemel" not in str(caught.value), "values are not repeated: one may be a secret"
+
+
+def test_no_working_directory_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="gateway init"):
+        load(tmp_path)
+
+
+def test_the_environment_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZVH_GATEWAY_PORT", "8600")
+
+    assert load(written(tmp_path)).port == 8600
+
+
+def test_the_password_of_the_broker_comes_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("a/b@c\n")
+    secret.chmod(0o600)
+    settings = load(
+        written(
+            tmp_path, bus="amqp://guest@host:5672/%2F", bus_password_file='bus-password-file = "password"'
+        )
+    )
+
+    assert settings.bus_url == "amqp://guest:a%2Fb%40c@host:5672/%2F"
+
+
+def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    secret = tmp_path / "lane.key"
+    secret.write_bytes(b"x" * 32)
+    secret.chmod(0o644)
+
+    with pytest.raises(Misconfigured, match="chmod 600"):
+        read_secret(secret)
