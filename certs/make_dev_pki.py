@@ -3,8 +3,7 @@ A throw-away PKI of the shape of PKIoverheid, for development, tests and the dem
 
     root -> issuing CA -> per party a TLS, a signing and an encryption certificate
 
-As in PKIoverheid the OIN stands in `subject.serialNumber`. The keys of the CAs are never written,
-so nothing can be added to a folder later: make a new one.
+The OIN stands in `subject.serialNumber`. CA keys are never written: a folder cannot grow later.
 """
 
 import argparse
@@ -18,8 +17,7 @@ from typing import Any, NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID as Eku
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -27,12 +25,13 @@ LEAF_DAYS = 730
 CA_DAYS = 3650
 PEM = serialization.Encoding.PEM
 SIGN = "digital_signature"
+BOTH = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
 KEY_USAGES = tuple(signature(x509.KeyUsage).parameters)  # digital_signature, …
 BROKEN: dict[str, dict[str, Any]] = {
     "expired": {"days": -1},
     "revoked": {},
     "rogue": {},
-    "wrong-eku": {"eku": (Eku.SERVER_AUTH,)},
+    "wrong-eku": {"eku": BOTH[1:]},
     "no-oin": {"oin": False},
 }
 
@@ -51,6 +50,8 @@ class Authority:
 
     def __init__(self, name: str, *, issuer: "Authority | None" = None) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
+        public = self.key.public_key()
+        self.identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(public)
         self.name = _name("ZVH ontwikkeling", name)
         self.revoked: list[int] = []
         self.certificate = (issuer or self).certify(
@@ -64,7 +65,7 @@ class Authority:
         usage: str,
         *,
         days: int = LEAF_DAYS,
-        eku: tuple[x509.ObjectIdentifier, ...] = (Eku.CLIENT_AUTH, Eku.SERVER_AUTH),
+        eku: tuple[x509.ObjectIdentifier, ...] = BOTH,
         oin: bool = True,
     ) -> x509.Certificate:
         """A leaf for a party on this machine."""
@@ -93,27 +94,21 @@ class Authority:
             .add_extension(x509.KeyUsage(**{name: name in usages for name in KEY_USAGES}), True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
         )
-        for extension in (self._identifier(), *extra):
+        for extension in (self.identifier, *extra):
             builder = builder.add_extension(extension, False)
         return builder.sign(self.key, hashes.SHA256())
 
     def crl(self, *, number: int, days: int) -> bytes:
         """The revocation list as PEM; a higher `number` replaces an earlier one."""
-        start = datetime.now(UTC) - timedelta(days=30) + timedelta(seconds=number)
+        now = datetime.now(UTC)
+        start, end = now + timedelta(days=-30, seconds=number), now + timedelta(days=days)
+        gone = [x509.RevokedCertificateBuilder(serial, now).build() for serial in self.revoked]
         builder = (
-            x509.CertificateRevocationListBuilder(self.name)
-            .last_update(start)
-            .next_update(datetime.now(UTC) + timedelta(days=days))
+            x509.CertificateRevocationListBuilder(self.name, start, end, [], gone)
             .add_extension(x509.CRLNumber(number), False)
-            .add_extension(self._identifier(), False)
+            .add_extension(self.identifier, False)
         )
-        for serial in self.revoked:
-            entry = x509.RevokedCertificateBuilder(serial, start)
-            builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(self.key, hashes.SHA256()).public_bytes(PEM)
-
-    def _identifier(self) -> x509.AuthorityKeyIdentifier:
-        return x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
 
 
 class Pki(NamedTuple):
@@ -132,18 +127,15 @@ class Pki(NamedTuple):
 
     def write(self, name: str, key: Key, certificate: x509.Certificate) -> None:
         """`<name>.crt`, with the issuing CA behind it as peers may know the root only, and `.key`."""
-        chain = certificate.public_bytes(PEM) + self.issuing.certificate.public_bytes(PEM)
-        (self.folder / f"{name}.crt").write_bytes(chain)
+        chain = [c.public_bytes(PEM) for c in (certificate, self.issuing.certificate)]
+        (self.folder / f"{name}.crt").write_bytes(b"".join(chain))
         form, no_password = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        # Unreadable for others from the first byte, not changed to it afterwards.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # unreadable for others from the first byte
         with os.fdopen(os.open(self.folder / f"{name}.key", flags, 0o600), "wb") as file:
             file.write(key.private_bytes(PEM, form, no_password))
 
 
-def make_pki(
-    folder: Path, parties: list[Party], *, broken: bool = False, rsa_bits: int = 3072
-) -> Pki:
+def make_pki(folder: Path, parties: list[Party], *, broken: bool = False, bits: int = 3072) -> Pki:
     """
     Fill a folder: `ca.crt` (root and issuing CA), `crl.pem` (both lists), and per party
     `<name>-tls`, `<name>-sign` and `<name>-enc` as `.crt` and `.key`.
@@ -157,17 +149,17 @@ def make_pki(
     if (folder / "ca.crt").exists():
         raise FileExistsError(f"{folder} already holds a PKI")
     folder.mkdir(parents=True, exist_ok=True)
+    # The rogue CA bears the name of the real one: only its key gives it away.
     pki, rogue = _authorities(folder), _authorities(folder)
     for party in parties:
         wrap = "key_encipherment" if party.key == "rsa" else "key_agreement"
         for use, usage in (("tls", SIGN), ("sign", SIGN), ("enc", wrap)):
-            key = _new_key(party.key, rsa_bits)
+            key = _new_key(party.key, bits)
             pki.write(f"{party.name}-{use}", key, pki.issuing.issue(party, key, usage))
     for fault, how in BROKEN.items() if broken else ():
-        # The rogue CA bears the name of the real one: only its key gives it away.
         signer = rogue if fault == "rogue" else pki
         for use in ("tls", "sign"):
-            key = _new_key("ec", rsa_bits)
+            key = _new_key("ec", bits)
             certificate = signer.issuing.issue(parties[-1], key, SIGN, **how)
             signer.write(f"broken-{fault}-{use}", key, certificate)
             if fault == "revoked":
@@ -183,9 +175,9 @@ def _authorities(folder: Path) -> Pki:
     return Pki(folder, root, Authority("ZVH Ontwikkel Services CA", issuer=root))
 
 
-def _new_key(kind: str, rsa_bits: int) -> Key:
+def _new_key(kind: str, bits: int) -> Key:
     if kind == "rsa":
-        return rsa.generate_private_key(public_exponent=65537, key_size=rsa_bits)
+        return rsa.generate_private_key(public_exponent=65537, key_size=bits)
     return ec.generate_private_key(ec.SECP256R1())
 
 

@@ -14,6 +14,7 @@ from structlog.typing import EventDict, WrappedLogger
 EVENTS = """
     message_accepted message_refused message_repeated receiver_excluded
     delivery_settled delivery_failed delivery_expired worker_waits
+    bus_connection_failed bus_connection_lost bus_queue_lost delivery_not_packed crl_unreadable
     request request_failed foreign_log
 """.split()  # noqa: SIM905 (a list of words reads best as words)
 """Every event the gateway logs; free text is never the name of one."""
@@ -28,8 +29,8 @@ def configure(stream: TextIO = sys.stderr, *, level: int = logging.INFO) -> None
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             drop_exceptions,
-            strike_numbers,
             structlog.processors.JSONRenderer(serializer=_dumps),
+            strike_numbers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
@@ -51,14 +52,9 @@ def drop_exceptions(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def strike_numbers(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Nine digits on their own may be a BSN, wherever they come from."""
-    for key, value in event.items():
-        if isinstance(value, str | int) and not isinstance(value, bool):
-            struck = _NUMBER.sub("*********", str(value))
-            if struck != str(value):
-                event[key] = struck
-    return event
+def strike_numbers(_: WrappedLogger, __: str, line: str) -> str:
+    """Nine digits on their own may be a BSN, wherever in the line; 0 is as good a string as number."""
+    return _NUMBER.sub("0", line)
 
 
 class _Foreign(logging.Handler):

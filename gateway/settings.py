@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,7 +25,6 @@ DIR_VARIABLE = "ZVH_GATEWAY_DIR"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
-Many = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
 
 
 class _Part(BaseModel):
@@ -37,6 +36,13 @@ class _Part(BaseModel):
         populate_by_name=True,
         alias_generator=lambda name: name.replace("_", "-"),
     )
+
+
+class Keys(_Part):
+    """A certificate and its private key, PEM."""
+
+    certificate: Path
+    key: Path
 
 
 class PartnerEntry(_Part):
@@ -54,9 +60,8 @@ class PartnerEntry(_Part):
     url: str = ""
     senders: frozenset[str] = frozenset()
     deadline_hours: float = Field(default=72.0, gt=0)
-    tls_certificates: Annotated[tuple[Path, ...], Many] = ()
-    sign_certificates: Annotated[tuple[Path, ...], Many] = Field(min_length=1)
-    enc_certificates: Annotated[tuple[Path, ...], Many] = Field(min_length=1)
+    sign_certificates: tuple[Path, ...] = Field(min_length=1)
+    enc_certificate: Path
 
     @model_validator(mode="after")
     def _push_has_an_address(self) -> PartnerEntry:
@@ -104,11 +109,9 @@ class Settings(BaseSettings):
     bus: str = "table"
     bus_password_file: Path | None = None
 
-    tls_certificate: Path
-    tls_key: Path
-    sign_certificate: Path
-    sign_key: Path
-    enc_keys: Annotated[tuple[Path, ...], Many] = Field(min_length=1)
+    tls: Keys
+    sign: Keys
+    enc: tuple[Keys, ...] = Field(min_length=1)
     ca_certificates: Path
     crl: Path
     body_keys: Path

@@ -2,7 +2,7 @@
 
 import random
 import re._parser as patterns  # type: ignore[import-not-found]
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -118,6 +118,9 @@ def mutated(root: etree._Element, seed: int) -> etree._Element:
     return root
 
 
+Change = Callable[[etree._Element, Any], None]
+
+
 def _any(root: etree._Element, rng: Any) -> etree._Element:
     nodes = list(root.iter(etree.Element))
     chosen: etree._Element = rng.choice(nodes[1:] or nodes)
@@ -158,7 +161,14 @@ def _space(root: etree._Element, rng: Any) -> None:
 
 def _attribute(root: etree._Element, rng: Any) -> None:
     node = _any(root, rng)
-    names = ("entiteittype", "noValue", "exact", "scope", "verwerkingssoort", "sleutelVerzendend")
+    names: tuple[str, ...] = (
+        "entiteittype",
+        "noValue",
+        "exact",
+        "scope",
+        "verwerkingssoort",
+        "sleutelVerzendend",
+    )
     names += ("sleutelSynchronisatie", "indOnvolledigeDatum", "aantalVoorkomens", "aardAantal")
     tag = rng.choice((STUF, STUF, STUF, "")) + rng.choice(names)
     values = ("NPS", "OBJ", "alles", "geenWaarde", "false", "T", "M", "exact", "12", *WRONG)
@@ -199,5 +209,16 @@ def _type(root: etree._Element, rng: Any) -> None:
     _any(root, rng).set(f"{XSI}type", rng.choice(types))
 
 
-CHANGES = (_drop, _drop, _duplicate, _move, _transplant, _text, _text, _text, _space, _attribute)
+CHANGES: tuple[Change, ...] = (
+    _drop,
+    _drop,
+    _duplicate,
+    _move,
+    _transplant,
+    _text,
+    _text,
+    _text,
+    _space,
+    _attribute,
+)
 CHANGES += (_attribute, _attribute, _no_attribute, _nil, _nil, _rename, _stray, _type)

@@ -2,125 +2,539 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import importlib.util
 import json
+import re
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from types import ModuleType
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from gateway import resources
-from gateway.api import Services, routes
-from gateway.api.app import create_app, create_management_app
-from gateway.api.metrics import Metrics
+from gateway.api import routes
 from gateway.api.mtls import MAX_HEAD
 from gateway.api.problems import HEADERS
 from gateway.api.server import Servers
-from gateway.core.accept import Acceptor
 from gateway.core.ids import new_id
-from gateway.core.outgoing import Outgoing
-from gateway.core.policy import Policy
-from gateway.core.postbus import Postbus
-from gateway.core.routing import Routing
-from gateway.errors import (
-    BadSeal,
-    BusUnavailable,
-    CertificateRefused,
-    Misconfigured,
-    ReceiptInvalid,
-    StoreUnavailable,
-    UnknownPartner,
-)
-from gateway.model.partner import Partner
-from gateway.ports import Loss, NewDelivery, NewMessage, Receipt, State, Unsealed
-from gateway.store import open_store, upgrade
+from gateway.errors import BusUnavailable, Misconfigured, StoreUnavailable
 
-GATEWAY = "00000099000000001000"
-ZSM = Partner(
-    name="zsm",
-    oin="00000099000000002000",
-    systeem="gps",
-    role="om",
-    houses=frozenset("*"),
-    dialects={"*": "stuf-jz/1.0.9"},
-    sends=frozenset({"bekendheidsverzoek"}),
-    receives=frozenset({"bekendheidsuitslag"}),
-)
-ZSM_TWO = replace(ZSM, name="zsm-twee", systeem="tweede")  # a second system of the same organisation
-NATIONAL = replace(
+from .edge import (
+    JOSE,
+    NATIONAL,
     ZSM,
-    name="landelijk",
-    oin="00000099000000003000",
-    role="landelijk",
-    sends=frozenset({"bekendheidsuitslag"}),
-    receives=frozenset({"bekendheidsverzoek"}),
+    ZSM_TWO,
+    Running,
+    client_context,
+    make_pki,
+    opened,
+    problem_code,
+    put,
+    receipt_for,
+    render,
+    running,
+    sealed_vcob,
 )
-STRANGER = "00000099000000009000"
-VCOB = Path(__file__).parent / "examples/stuf-jz/valid/vcobDi01.xml"
 
 
-class OpenSeal:
-    """
-    The Sealer and Vault ports in plain sight: here the HTTP edge is tested, and the seal elsewhere.
-    A token is base64 of JSON; what is not, is refused as the real one does.
-    """
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    pki = make_pki(tmp_path_factory.mktemp("pki"))
+    with running(pki, tmp_path_factory.mktemp("store")) as edge:
+        yield edge
 
-    def open(self, token: bytes, *, now: datetime) -> Unsealed:
+
+@pytest.fixture(scope="module")
+def zsm(edge: Running) -> Iterator[httpx2.Client]:
+    with edge.client("zsm") as client:
+        yield client
+
+
+def test_a_message_is_accepted_and_its_repeat_gets_the_same_receipt(
+    edge: Running, zsm: httpx2.Client
+) -> None:
+    sealed = sealed_vcob("ref-1")
+    first = zsm.post("/v1/berichten", content=sealed, headers=JOSE)
+    assert first.status_code == 202, first.text
+    assert first.headers["content-type"] == "application/jose"
+    repeat = zsm.post("/v1/berichten", content=sealed, headers=JOSE)
+    assert (202, first.content) == (repeat.status_code, repeat.content)
+    assert first.headers["location"] == repeat.headers["location"]
+    status = zsm.get(first.headers["location"]).json()
+    assert "ref-1" == status["bericht"]["berichtid"]
+    assert ["landelijk"] == [d["ontvanger"] for d in status["afleveringen"]]
+    receipt = zsm.get(first.headers["location"] + "/ontvangstbewijs")
+    assert first.content == receipt.content
+
+
+def test_who_has_no_good_certificate_does_not_get_through_the_handshake(edge: Running) -> None:
+    for name, reason in {
+        None: "PEER_DID_NOT_RETURN_A_CERTIFICATE",
+        "broken-rogue": "unable to get local issuer certificate",
+        "broken-revoked": "certificate revoked",
+        "broken-wrong-eku": "unsuitable certificate purpose",
+        "broken-expired": "certificate has expired",
+    }.items():
+        with edge.client(name) as client, pytest.raises(httpx2.TransportError):
+            client.get("/v1/ping")
+        assert reason == edge.refused_handshakes[-1]
+
+
+def test_the_organisation_is_read_from_the_certificate(edge: Running, zsm: httpx2.Client) -> None:
+    assert ZSM.oin == zsm.get("/v1/ping").json()["oin"]
+    for name, code in {
+        "stranger": "onbekende-partner",
+        "broken-no-oin": "certificaat-geweigerd",
+    }.items():
+        with edge.client(name) as client:
+            for path in ("/v1/ping", "/v1/postbus", f"/v1/berichten/{new_id(datetime.now(UTC))}"):
+                answer = client.get(path)
+                assert (403, code) == (answer.status_code, problem_code(answer))
+            answer = client.post("/v1/berichten", content=b"x" * 100, headers=JOSE)
+            assert (403, code) == (answer.status_code, problem_code(answer))
+
+
+def test_no_certificate_is_refused_by_the_application_too(edge: Running) -> None:
+    """Should a context ever not require one."""
+    lax = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    lax.load_cert_chain(edge.pki / "gateway-tls.crt", edge.pki / "gateway-tls.key")
+    with Servers(edge.app, ssl_context=lax) as servers:
+        url = f"https://127.0.0.1:{servers.port}/v1/ping"
+        answer = httpx2.get(url, verify=client_context(edge.pki, None))
+    assert (403, "onbekende-partner") == (answer.status_code, problem_code(answer))
+
+
+def test_a_refusal_is_a_problem_document_with_the_signed_refusal(zsm: httpx2.Client) -> None:
+    for body, code in {b"": "bericht-leeg", b"geen.jose": "zegel-ongeldig"}.items():
+        answer = zsm.post("/v1/berichten", content=body, headers=JOSE)
+        assert (400, code) == (answer.status_code, problem_code(answer))
+        refusal = opened(answer.json()["ontvangstbewijs"])
+        assert ("geweigerd", code, ZSM.oin) == (
+            refusal["outcome"],
+            refusal["code"],
+            refusal["audience"],
+        )
+
+
+def test_another_document_under_a_used_id_is_a_conflict(zsm: httpx2.Client) -> None:
+    first = sealed_vcob("ref-2")
+    assert 202 == zsm.post("/v1/berichten", content=first, headers=JOSE).status_code
+    answer = zsm.post("/v1/berichten", content=sealed_vcob("ref-2", tail=b"\n"), headers=JOSE)
+    assert (409, "id-hergebruikt") == (answer.status_code, problem_code(answer))
+
+
+def test_a_body_is_bounded_whatever_its_length_claims(
+    edge: Running, zsm: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "MAX_BODY", 100_000)
+    chunks = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal chunks
+        while chunks < 10_000:
+            chunks += 1
+            yield b"x" * 10_000
+
+    for answer in (
+        zsm.post("/v1/berichten", content=b"x" * 100_001, headers=JOSE),
+        zsm.post("/v1/berichten", content=iter([b"x" * 60_000] * 2), headers=JOSE),
+    ):
+        assert (413, "bericht-te-groot") == (answer.status_code, problem_code(answer))
+    with edge.client("zsm") as client:
         try:
-            said = json.loads(base64.urlsafe_b64decode(token))
-            document = base64.b64decode(said["document"])
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise BadSeal() from error
-        digest = hashlib.sha256(document).hexdigest()
-        return Unsealed(ZSM, said["envelop"], token, document, digest)
+            answer = client.post("/v1/berichten", content=endless(), headers=JOSE)
+            assert 413 == answer.status_code
+        except httpx2.TransportError:
+            pass  # hung up on: good too
+    head = b"POST /v1/berichten HTTP/1.1\r\nHost: x\r\nContent-Type: application/jose\r\n"
+    for line in (b"Content-Length: 99999999999999\r\n\r\n", b"Content-Length: 100001\r\n\r\n"):
+        assert raw(edge, head + line).startswith(b"HTTP/1.1 413 ")
+    # Shorter than claimed: waited for, and when the client leaves, forgotten without a trace.
+    assert raw(edge, head + b"Content-Length: 50\r\n\r\nabc", leave=True) == b""
+    assert 200 == zsm.get("/v1/ping").status_code
+    until(lambda: edge.app.state.in_flight == 0)
 
-    def seal(
-        self, document: bytes, *, envelope: dict[str, Any], receiver: Partner, now: datetime
-    ) -> bytes:
-        said = {**envelope, "aud": receiver.oin, "iat": int(now.timestamp())}
-        return token({"envelop": said, "document": base64.b64encode(document).decode()})
 
-    def sign_receipt(self, receipt: Receipt) -> bytes:
-        return token({name: getattr(receipt, name) for name in Receipt.__slots__})
+def test_bodies_of_all_senders_together_are_bounded(
+    edge: Running, zsm: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "MAX_IN_FLIGHT", 10)
+    answer = zsm.post("/v1/berichten", content=b"x" * 11, headers=JOSE)
+    assert (503, "onbereikbaar") == (answer.status_code, problem_code(answer))
+    assert int(answer.headers["retry-after"]) > 0
+    assert 0 == edge.app.state.in_flight
 
-    def verify_receipt(self, token: bytes, *, partner: Partner, now: datetime) -> Receipt:
+
+def test_a_body_that_trickles_is_given_up(edge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "BODY_SECONDS", 0.05)
+    head = b"POST /v1/berichten HTTP/1.1\r\nHost: x\r\nContent-Type: application/jose\r\n"
+    assert raw(edge, head + b"Content-Length: 50\r\n\r\nabc").startswith(b"HTTP/1.1 408 ")
+
+
+def test_what_is_no_http_is_a_problem_document_too(edge: Running) -> None:
+    for request in (
+        b"\x16\x03 rommel\r\n\r\n",
+        b"GET /v1/ping HTTP/9.9\r\n\r\n",
+        b"GET /v1/ping HTTP/1.1\r\nA: " + b"a" * (2 * MAX_HEAD),
+        b"GET /v1/ping HTTP/1.1\r\n" + b"A: a\r\n" * MAX_HEAD,
+        b"GET /" + b"a" * (2 * MAX_HEAD) + b" HTTP/1.1\r\n\r\n",
+        b"POST /v1/berichten HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+        b"POST /v1/berichten HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ):
+        head, _, body = raw(edge, request).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 "), request[:60]
+        assert b"application/problem+json" in head
+        assert "verzoek-ongeldig" == json.loads(body)["code"]
+
+
+def test_every_answer_bears_the_headers(zsm: httpx2.Client) -> None:
+    for method, path in (
+        ("GET", "/v1/ping"),
+        ("GET", "/openapi.json"),
+        ("GET", "/bestaat-niet"),
+        ("DELETE", "/v1/ping"),
+        ("POST", "/v1/berichten"),
+        ("GET", "/v1/berichten/geen-uuid"),
+    ):
+        answer = zsm.request(method, path)
+        for name, value in HEADERS.items():
+            assert value == answer.headers[name], (path, name)
+        assert answer.status_code < 500 and "server" not in answer.headers
+
+
+def test_what_the_framework_refuses_is_said_in_dutch_without_echo(zsm: httpx2.Client) -> None:
+    word = "Kwaadaardigheid999990342"
+    for status, code, answer in (
+        (404, "niet-gevonden", zsm.get(f"/v1/{word}")),
+        (404, "niet-gevonden", zsm.get("/v1/ping/")),
+        (405, "verzoek-ongeldig", zsm.put("/v1/berichten", content=word)),
+        (400, "verzoek-ongeldig", zsm.get(f"/v1/berichten/{word}")),
+        (400, "verzoek-ongeldig", zsm.get("/v1/postbus", params={"limiet": word})),
+        (415, "verzoek-ongeldig", zsm.post("/v1/berichten", content=word)),
+        (415, "verzoek-ongeldig", zsm.post("/v1/berichten", json={word: word})),
+        (400, "verzoek-ongeldig", zsm.post("/v1/berichten/_zoek", json={word: word})),
+        (400, "verzoek-ongeldig", zsm.post("/v1/berichten/_zoek", json={"staat": word})),
+        (400, "verzoek-ongeldig", zsm.post("/v1/berichten/_zoek", json={"soort": "a\0b"})),
+    ):
+        assert (status, code) == (answer.status_code, problem_code(answer))
+        assert word not in answer.text and word not in str(answer.headers)
+    assert "GET" == zsm.post("/v1/ping").headers["allow"]
+
+
+def test_an_unexpected_fault_is_a_500_that_tells_nothing(
+    edge: Running, zsm: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: object, **__: object) -> None:
+        raise ValueError("BSN 999990342")
+
+    monkeypatch.setattr(type(edge.services.acceptor), "accept", explode)
+    with capture_logs() as logs:
+        answer = zsm.post("/v1/berichten", content=b"x", headers=JOSE)
+    assert (500, "interne-fout") == (answer.status_code, problem_code(answer))
+    assert HEADERS["API-Version"] == answer.headers["api-version"]
+    assert "request_failed" in [line["event"] for line in logs]
+    assert "999990342" not in answer.text + repr(logs)
+
+
+def test_when_the_store_is_down_the_sender_is_asked_to_come_back(
+    edge: Running, zsm: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object, **__: object) -> None:
+        raise StoreUnavailable("sqlite: geheim detail", retry_after=7)
+
+    monkeypatch.setattr(type(edge.services.store), "ping", down)
+    monkeypatch.setattr(type(edge.services.store), "refused", down)
+    monkeypatch.setattr(type(edge.services.store), "counts", down)
+    answer = zsm.post("/v1/berichten", content=b"x", headers=JOSE)
+    assert (503, "opslag-onbereikbaar") == (answer.status_code, problem_code(answer))
+    assert "7" == answer.headers["retry-after"] and "geheim" not in answer.text
+    ready = httpx2.get(f"{edge.management}/health/ready")
+    assert (503, True) == (ready.status_code, "opslag-onbereikbaar" in ready.text)
+    assert 200 == httpx2.get(f"{edge.management}/metrics").status_code
+
+
+def test_one_line_a_request_and_nothing_of_the_client_in_it(zsm: httpx2.Client) -> None:
+    with capture_logs() as logs:
+        zsm.get("/v1/berichten/999990342?bsn=999990342")
+        zsm.get("/999990342")
+        zsm.get("/v1/ping?x=999990342")
+    lines = [line for line in logs if line["event"] == "request"]
+    assert [400, 404, 200] == [line["status"] for line in lines]
+    assert ("/v1/ping", ZSM.oin) == (lines[-1]["route"], lines[-1]["oin"])
+    assert "999990342" not in repr(logs)
+
+
+def test_a_message_is_seen_by_its_sender_only(edge: Running, zsm: httpx2.Client) -> None:
+    message = put(edge)
+    status = zsm.get(f"/v1/berichten/{message.id}").json()
+    assert message.message_id == status["bericht"]["berichtid"]
+    assert [{"pad": "data.opmerking", "categorie": "vrije-tekst", "wijze": "weg"}] == (
+        status["bericht"]["verlies"]
+    )
+    delivery = status["afleveringen"][0]
+    assert ("landelijk", 0) == (delivery["ontvanger"], delivery["pogingen"])
+    receipt = zsm.get(f"/v1/berichten/{message.id}/ontvangstbewijs")
+    assert (message.receipt, "application/jose") == (
+        receipt.content,
+        receipt.headers["content-type"],
+    )
+    with edge.client("landelijk") as other:
+        for path in ("", "/ontvangstbewijs"):
+            answer = other.get(f"/v1/berichten/{message.id}{path}")
+            assert (404, "niet-gevonden") == (answer.status_code, problem_code(answer))
+
+
+def test_a_search_pages_through_ones_own_messages_of_every_system(
+    edge: Running, zsm: httpx2.Client
+) -> None:
+    mine = [put(edge, sender=ZSM if n % 2 else ZSM_TWO, conversation="zoek").id for n in range(5)]
+    put(edge, sender=NATIONAL, receiver=ZSM, conversation="zoek")
+    asked: dict[str, Any] = {"conversatieid": "zoek", "limiet": 2}
+    found: list[str] = []
+    while True:
+        page = zsm.post("/v1/berichten/_zoek", json=asked).json()
+        found += [row["id"] for row in page["berichten"]]
+        if page["volgende"] is None:
+            break
+        asked["na"] = page["volgende"]
+    assert mine[::-1] == found
+    one = {"berichtid": page["berichten"][0]["berichtid"], "soort": "bekendheidsverzoek"}
+    assert 1 == len(zsm.post("/v1/berichten/_zoek", json=one).json()["berichten"])
+    none = zsm.post("/v1/berichten/_zoek", json={"sinds": "2099-01-01T00:00:00Z"}).json()
+    assert {"berichten": [], "volgende": None} == none
+
+
+def test_the_postbus_lists_gives_and_takes_a_receipt(edge: Running) -> None:
+    delivery_id = put(edge).deliveries[0].id
+    render(edge, delivery_id)
+    with edge.client("landelijk") as client, edge.client("zsm") as other:
+        row = client.get("/v1/postbus").json()["berichten"][0]
+        assert (delivery_id, "bekendheidsverzoek", "landelijk/1.0") == (
+            row["id"],
+            row["soort"],
+            row["dialect"],
+        )
+        sealed = client.get(f"/v1/postbus/{delivery_id}")
+        assert "application/jose" == sealed.headers["content-type"]
+        assert delivery_id == opened(sealed.text)["envelop"]["id"]
+        path = f"/v1/postbus/{delivery_id}/bevestiging"
+        proof = receipt_for(delivery_id)
+        for answer in (
+            other.get(f"/v1/postbus/{delivery_id}"),
+            other.post(path, content=proof, headers=JOSE),
+        ):
+            assert (404, "niet-gevonden") == (answer.status_code, problem_code(answer))
+        answer = client.post(path, content=b"onzin", headers=JOSE)
+        assert (400, "verzoek-ongeldig") == (answer.status_code, problem_code(answer))
+        for _ in "first", "again":
+            answer = client.post(path, content=proof, headers=JOSE)
+            assert (204, b"") == (answer.status_code, answer.content)
+        assert [] == client.get("/v1/postbus").json()["berichten"]
+
+
+def test_health_and_metrics_name_no_person_and_no_case(
+    edge: Running, zsm: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zsm.post("/v1/berichten", content=sealed_vcob("ref-3"), headers=JOSE)
+    zsm.post("/v1/berichten", content=sealed_vcob("ref-3"), headers=JOSE)
+    zsm.post("/v1/berichten", content=b"onzin", headers=JOSE)
+    for path in ("live", "ready"):
+        assert "ok\n" == httpx2.get(f"{edge.management}/health/{path}").text
+    text = httpx2.get(f"{edge.management}/metrics").text
+    for line in (
+        'zvh_accepted_total{kind="bekendheidsverzoek",partner="zsm"} ',
+        'zvh_refused_total{code="zegel-ongeldig",partner="zsm"} ',
+        "zvh_repeated_total ",
+        'zvh_deliveries{partner="landelijk",state="',
+        "zvh_oldest_due_seconds ",
+        'zvh_accept_seconds_bucket{le="0.2"} ',
+    ):
+        assert line in text
+    assert "ref-3" not in text and "python_info" not in text
+
+    def down() -> None:
+        raise BusUnavailable()
+
+    monkeypatch.setattr(edge.services.bus, "ping", down)
+    degraded = httpx2.get(f"{edge.management}/health/ready")
+    assert (200, True) == (degraded.status_code, "bus-onbereikbaar" in degraded.text)
+    assert 404 == zsm.get("/metrics").status_code == zsm.get("/health/live").status_code
+
+
+def test_a_port_in_use_is_told_at_once(edge: Running) -> None:
+    with pytest.raises(Misconfigured, match=str(edge.servers.port)):
+        Servers(edge.app, ssl_context=ssl.create_default_context(), port=edge.servers.port)
+
+
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE", "VREEMD")
+PATHS = (
+    "/v1/berichten",
+    "/v1/berichten/_zoek",
+    "/v1/berichten/{}",
+    "/v1/berichten/{}/ontvangstbewijs",
+    "/v1/postbus",
+    "/v1/postbus/{}",
+    "/v1/postbus/{}/bevestiging",
+    "/v1/ping",
+    "/{}",
+)
+SEGMENTS = st.one_of(
+    st.uuids().map(str),
+    st.binary(max_size=20).map(lambda b: "".join(f"%{x:02X}" for x in b)),
+    st.sampled_from(["..", "%2e%2e%2f", "%00", "a" * 3000, "_zoek", "{}"]),
+)
+HEADER_VALUES = st.binary(max_size=60).map(lambda b: bytes(x for x in b if x >= 32 and x != 127))
+BODIES = st.one_of(
+    st.binary(max_size=200),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["soort", "staat", "limiet", "na", "sinds", "x"]), inner, max_size=3
+            )
+        ),
+        max_leaves=8,
+    ).map(lambda value: json.dumps(value).encode()),
+    st.sampled_from([b"[" * 10_000, b'{"limiet":' + b"9" * 5000 + b"}", b"\xff\xfe", b'"\\ud800"']),
+)
+NAMES = st.sampled_from(
+    ["Accept", "Accept-Encoding", "Authorization", "Connection", "Content-Encoding", "Cookie"]
+    + ["Expect", "Forwarded", "Range", "TE", "Upgrade", "X-Forwarded-For", "Client-Cert"]
+)
+TYPES = st.sampled_from(
+    [
+        "application/jose",
+        "application/json",
+        "Application/JOSE; charset=x",
+        "multipart/form-data",
+        "",
+    ]
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    method=st.sampled_from(METHODS),
+    path=st.sampled_from(PATHS),
+    segment=SEGMENTS,
+    query=st.binary(max_size=12).map(lambda b: "".join(f"%{x:02X}" for x in b)),
+    content_type=TYPES,
+    headers=st.dictionaries(NAMES, HEADER_VALUES, max_size=3),
+    body=BODIES,
+    chunked=st.booleans(),
+)
+def test_hostile_input_is_never_our_fault(
+    edge: Running,
+    method: str,
+    path: str,
+    segment: str,
+    query: str,
+    content_type: str,
+    headers: dict[str, bytes],
+    body: bytes,
+    chunked: bool,
+) -> None:
+    framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(body)
+    lines = [
+        f"{method} {path.format(segment)}?{query} HTTP/1.1".encode(),
+        b"Host: x",
+        f"Content-Type: {content_type}".encode(),
+        *(name.encode() + b": " + value for name, value in headers.items()),
+        framing,
+        b"Connection: close",
+    ]
+    if chunked:
+        body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
+    head, _, answer = (
+        raw(edge, b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        .rpartition(b"HTTP/1.1 ")[2]
+        .partition(b"\r\n\r\n")
+    )
+    status = int(head[:3])
+    assert 200 <= status < 500, head
+    if status >= 400 and method != "HEAD":
+        assert b"application/problem+json" in head
+        assert {"type", "title", "status", "detail", "code", "advies"} <= json.loads(answer).keys()
+
+
+def test_the_description_follows_the_api_design_rules(edge: Running, zsm: httpx2.Client) -> None:
+    """The technical rules of NL API Design Rules 2.2, as their published linter has them."""
+    spec = zsm.get("/openapi.json").json()
+    assert re.fullmatch(r"3(.\d+){1,2}", spec["openapi"])
+    assert re.fullmatch(r"\d+\.\d+\.\d+", spec["info"]["version"])
+    assert {"name", "url", "email"} <= spec["info"]["contact"].keys()
+    assert all(re.search(r"/v\d", server["url"]) for server in spec["servers"])
+    kebab = r"(/_[a-z0-9]+|/(([a-z0-9\-]+|{[^}]+})(/([a-z0-9\-.]+|{[^}]+}))*)(/_[a-z]+)?)"
+    operation_ids = []
+    for path, item in spec["paths"].items():
+        assert re.fullmatch(kebab, path)
+        assert item.keys() <= {"get", "post", "put", "patch", "delete"}
+        for method, operation in item.items():
+            operation_ids.append(operation["operationId"])
+            assert operation["summary"]
+            parameters = operation.get("parameters", [])
+            assert {f"{{{p['name']}}}" for p in parameters if p["in"] == "path"} == set(
+                re.findall("{[^}]+}", path)
+            )
+            for parameter in parameters:
+                assert re.fullmatch(r"[a-z][a-z\d]*([A-Z][a-z\d]*)*", parameter["name"])
+            answers = operation["responses"]
+            assert "400" in answers or (method == "get" and not parameters)
+            for status, answer in answers.items():
+                assert "API-Version" in answer["headers"] and answer["description"]
+                if status[0] in "45d":
+                    (media_type,) = answer["content"]
+                    assert "application/problem+json" == media_type
+    assert len(set(operation_ids)) == len(operation_ids)
+    schemas = spec["components"]["schemas"]
+    assert {"status", "title", "detail"} <= schemas["Probleem"]["properties"].keys()
+    for name, schema in schemas.items():
+        assert re.fullmatch("([A-Z][a-z]+)+", name)
+        for field, about in schema.get("properties", {}).items():
+            assert re.fullmatch(r"[a-z][a-z\d]*([A-Z][a-z\d]*)*", field)
+            assert about.get("format") not in ("time", "date-time-local")
+            if re.search("datum|date", field, re.IGNORECASE):
+                assert "date" == about["format"]
+    assert set(re.findall(r"#/components/schemas/(\w+)", json.dumps(spec))) <= schemas.keys()
+    for path in ("/docs", "/redoc"):
+        assert 404 == zsm.get(path).status_code
+
+
+def raw(edge: Running, request: bytes, *, leave: bool = False) -> bytes:
+    """Bytes as no client would send them, and all bytes that come back."""
+    context = client_context(edge.pki, "zsm")
+    tcp = socket.create_connection(("127.0.0.1", edge.servers.port), timeout=20)
+    with context.wrap_socket(tcp, server_hostname="127.0.0.1") as tls:
+        answer = b""
         try:
-            return Receipt(**json.loads(base64.urlsafe_b64decode(token)))
-        except (ValueError, TypeError) as error:
-            raise ReceiptInvalid() from error
-
-    def sign(self, payload: bytes) -> bytes:
-        return payload
-
-    verify_own = wrap_for_bus = unwrap_from_bus = sign
-
-    def new_key(self, destroy_by: date) -> tuple[bytes, bytes]:
-        return b"key", b"wrapped"
-
-    def unwrap(self, wrapped: bytes, destroy_by: date) -> bytes:
-        return b"key"
+            tls.sendall(request)
+        except ConnectionError:
+            pass  # hung up on while sending; what was answered can still be read
+        while not leave and (part := _received(tls, answer)):
+            answer += part
+        return answer
 
 
-class OpenVault(OpenSeal):
-    """See `OpenSeal`."""
+def _received(tls: ssl.SSLSocket, so_far: bytes) -> bytes:
+    if b"\r\n\r\n" in so_far:
+        head, _, body = so_far.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head)
+        if length and len(body) >= int(length[1]):
+            return b""
+    try:
+        return tls.recv(65536)
+    except ConnectionError:
+        return b""
 
-    def seal(self, key: bytes, plaintext: bytes, *, context: str) -> bytes:  # type: ignore[override]
-        return plaintext
 
-    def open(self, key: bytes, sealed: bytes, *, context: str) -> bytes:  # type: ignore[override]
-        return sealed
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -16,7 +16,8 @@ import pytest
 import adapters
 import gateway
 from gateway import resources
-from gateway.model import export
+from gateway.model import SOORTEN, export
+from gateway.ports import State
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ("schemas", "mappings", "queue")
@@ -166,9 +167,7 @@ def test_the_top_level_holds_only_what_belongs_there() -> None:
 
 def test_the_distribution_installs_two_packages_and_no_more() -> None:
     installed = {path.parts[0] for path in files("zvh-gateway") or ()}
-    own = {
-        name for name in installed if not name.startswith(("zvh_gateway-", "_", ".."))
-    }
+    own = {name for name in installed if not name.startswith(("zvh_gateway-", "_", ".."))}
 
     assert own <= {"gateway", "adapters"}
 
@@ -199,3 +198,10 @@ def test_one_version_everywhere() -> None:
     assert f'softwareVersion: "{gateway.__version__}"' in publiccode
 
     assert f"## [{gateway.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_the_glossary_explains_every_state_and_kind() -> None:
+    glossary = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+
+    assert [state for state in State if f"| `{state}` |" not in glossary] == []
+    assert [kind for kind in SOORTEN if f"| {kind} |" not in glossary] == []

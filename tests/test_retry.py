@@ -26,7 +26,7 @@ def wait_s(attempts: int, *, retry_after: float | None = None) -> float:
     return (due - NOW).total_seconds()
 
 
-@pytest.mark.parametrize(("attempts", "rung"), enumerate(LADDER_S, 1))
+@pytest.mark.parametrize(("attempts", "rung"), list(enumerate(LADDER_S, 1)))
 def test_each_failure_climbs_one_rung(attempts: int, rung: float) -> None:
     assert rung <= wait_s(attempts) <= rung * (1 + JITTER)
 

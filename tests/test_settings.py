@@ -81,7 +81,9 @@ def test_the_password_of_the_broker_comes_from_a_file(tmp_path: Path) -> None:
     secret.chmod(0o600)
     settings = load(
         written(
-            tmp_path, bus="amqp://guest@host:5672/%2F", bus_password_file='bus-password-file = "password"'
+            tmp_path,
+            bus="amqp://guest@host:5672/%2F",
+            bus_password_file='bus-password-file = "password"',
         )
     )
 

@@ -28,7 +28,7 @@ _CONFIRM_S = 10.0  # a quorum queue confirms within milliseconds, a lease lasts 
 _OPEN_S = 2.0
 _PAUSE_S = (0.1, 5.0)  # before connecting again, first and longest
 _DEFAULTS = {"heartbeat": 30, "blocked_connection_timeout": 30, "socket_timeout": 5}
-_NOT_FOUND, _PRECONDITION_FAILED = 404, 406  # AMQP 0-9-1 §1.2
+_OTHER_SHAPE = (404, 406)  # AMQP 0-9-1 §1.2: not-found, precondition-failed
 
 _REASONS: dict[type[BaseException], str] = {
     exceptions.AuthenticationError: "De broker weigert de aanmelding.",
@@ -48,8 +48,8 @@ log = structlog.get_logger()
 
 def translate(error: BaseException | None) -> GatewayError:
     """BusUnavailable, in words by its nearest ancestor; TopologyMismatch if so the broker says."""
-    if getattr(error, "reply_code", 0) in (_NOT_FOUND, _PRECONDITION_FAILED):
-        return TopologyMismatch(error.reply_text)  # type: ignore[union-attr]  # has both
+    if isinstance(error, exceptions.ChannelClosed) and error.reply_code in _OTHER_SHAPE:
+        return TopologyMismatch(error.reply_text)
     known = (_REASONS[kind] for kind in type(error).__mro__ if kind in _REASONS)
     return BusUnavailable(next(known, "De broker bevestigt niet."))
 

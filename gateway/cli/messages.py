@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,9 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.output import HERE, Dir, Exit, Json, records, say, table, write_json
+from gateway.cli.offline import installed, read, recognise
+from gateway.cli.output import HERE, Dir, Json, records, say, table, write_json
 from gateway.errors import NotFound
-from gateway.ports import DeliveryRecord, Loss, MessageRecord, State, Store
+from gateway.ports import DeliveryRecord, MessageRecord, State, Store
 from gateway.settings import load
 
 As = Annotated[str, typer.Option("--as", metavar="PARTNER", help="Whose certificates to use.")]
@@ -32,6 +32,54 @@ def _store(directory: Path) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def send(
+    file: Annotated[Path, typer.Argument(help="A document in a dialect of the partner.")],
+    partner: As,
+    dir: Dir = HERE,
+    json: Json = False,
+) -> None:
+    """Seal a document, offer it to the gateway, and verify the receipt."""
+    from gateway.bootstrap import connect
+
+    document = read(file)
+    adapter, dialect = recognise(document, installed())
+    bericht = adapter.parse(document, dialect=dialect).bericht
+    xml = document.lstrip().startswith(b"<")
+    with connect(load(dir), partner) as client:
+        sent = client.send(
+            document,
+            message_id=bericht.id,
+            kind=bericht.soort,
+            content_type="application/xml" if xml else "application/json",
+        )
+    if json:
+        write_json({**asdict(sent.receipt), "location": sent.location})
+    else:
+        say(f"{sent.receipt.outcome}: {sent.receipt.id}, {sent.location}; the receipt is verified")
+
+
+def inbox(
+    partner: As,
+    take: Annotated[
+        Path | None, typer.Option("--take", help="Folder to fetch to; confirms what it keeps.")
+    ] = None,
+    dir: Dir = HERE,
+    json: Json = False,
+) -> None:
+    """What lies in a partner's postbus; with --take it is fetched, kept and confirmed."""
+    from gateway.bootstrap import connect
+
+    with connect(load(dir), partner) as client:
+        rows = client.inbox()
+        for row in rows if take else ():
+            unsealed = client.fetch(row["id"])
+            suffix = "xml" if unsealed.document.lstrip().startswith(b"<") else "json"
+            take.mkdir(parents=True, exist_ok=True)
+            (take / f"{row['id']}.{suffix}").write_bytes(unsealed.document)
+            client.confirm(row["id"], unsealed.digest)
+    records(f"Postbus of {partner}", rows, as_json=json, empty="The postbus is empty.")
 
 
 def trace(
@@ -90,7 +138,12 @@ def show_way(found: dict[str, Any]) -> None:
         say(f"    lost when written: {lost(delivery['loss'])}")
     start = found["received_at"]
     rows = (
-        (f"{s['at']:%H:%M:%S.%f}"[:-3], f"+{(s['at'] - start).total_seconds():.3f} s", s["step"], s["detail"])
+        (
+            f"{s['at']:%H:%M:%S.%f}"[:-3],
+            f"+{(s['at'] - start).total_seconds():.3f} s",
+            s["step"],
+            s["detail"],
+        )
         for s in found["steps"]
     )
     table("Steps", ("time (UTC)", "since receipt", "step", "detail"), rows)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.output import Exit, Json, say, stderr, table, write_json
+from gateway.cli.output import Exit, Json, stderr, table, write_json
 from gateway.errors import BadRequest, Empty, GatewayError, NotFound, TooLarge, UnknownDocument
 from gateway.ports import Adapter, Rendered
 
-LIMIT = 8 * 2**20  # bytes: as large as a document that the gateway accepts
+MAX_BYTES = 35 * 1024 * 1024  # as the gateway itself takes
 WORTH_A_BAR = 50  # files; fewer are done before anybody reads it
 
 Files = Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)]
+Adapters = list[Adapter]
 
 
 def check(files: Files, json: Json = False) -> None:
     """Check documents against schema and meaning; exit 1 if any is refused."""
-    bench = _bench()
-    _report([bench.judge(file)[0] for _, file in _progress(files)], as_json=json)
+    adapters = installed()
+    _report([_judge(file, adapters)[0] for _, file in _progress(files)], as_json=json)
 
 
 def translate(
@@ -32,68 +32,93 @@ def translate(
     json: Json = False,
 ) -> None:
     """Translate documents to another dialect and account for what is lost on the way."""
-    bench = _bench()
-    bench.speaking(to)  # an unknown dialect is one error, not one a file
+    adapters = installed()
+    writer = _speaking(to, adapters)
     lines, taken = [], set[Path]()
     for folder, file in _progress(files):
-        line, rendered = bench.judge(file, to=to)
-        if rendered and out:
-            line["out"] = str(_write(rendered, out / file.relative_to(folder), taken))
-        elif rendered and json:
-            line["document"] = rendered.document.decode()
-        elif rendered:
-            say(rendered.document.decode())
+        line, made = _judge(file, adapters, writer=writer, to=to)
+        if made and out:
+            line["out"] = str(_write(made, out / file.relative_to(folder), taken))
+        elif made and json:
+            line["document"] = made.document.decode()
+        elif made:
+            typer.echo(made.document)
         lines.append(line)
     if json or out or any(line["code"] for line in lines):
         _report(lines, as_json=json)
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """The adapters, and what `check` and `translate` ask of them about one file."""
-
-    adapters: Sequence[Adapter]
-
-    def speaking(self, dialect: str) -> Adapter:
-        """The adapter of a dialect. Raises BadRequest."""
-        for adapter in self.adapters:
-            if dialect in adapter.dialects:
-                return adapter
-        known = ", ".join(sorted(d for adapter in self.adapters for d in adapter.dialects))
-        raise BadRequest(f"{dialect} is no dialect of this installation; known are {known}")
-
-    def judge(self, file: Path, *, to: str = "") -> tuple[dict[str, Any], Rendered | None]:
-        """Everything the gateway finds about a file, and its translation if one is asked for."""
-        line: dict[str, Any] = dict.fromkeys(("file", "dialect", "root", "valid", "code", "path"))
-        line |= {"file": str(file), "valid": False, "loss": []}
-        rendered = None
-        try:
-            document = _read(file)
-            adapter, dialect = self._recognise(document)
-            line["dialect"] = dialect
-            line["root"] = adapter.validate(document, dialect=dialect)
-            line["valid"] = True
-            parsed = adapter.parse(document, dialect=dialect)
-            loss = parsed.loss
-            if to:
-                rendered = self.speaking(to).render(parsed.bericht, dialect=to)
-                loss += rendered.loss
-            line["loss"] = [{"path": x.path, "category": x.category, "how": x.how} for x in loss]
-        except GatewayError as error:
-            line["code"], line["path"] = error.code, error.path
-        return line, rendered
-
-    def _recognise(self, document: bytes) -> tuple[Adapter, str]:
-        for adapter in self.adapters:
-            if dialect := adapter.recognises(document):
-                return adapter, dialect
-        raise UnknownDocument
-
-
-def _bench() -> Bench:
+def installed() -> Adapters:
+    """The adapters of this installation."""
     from gateway.bootstrap import load_adapters
 
-    return Bench(tuple(load_adapters()))
+    return list(load_adapters())
+
+
+def recognise(document: bytes, adapters: Adapters) -> tuple[Adapter, str]:
+    """The adapter and dialect of a document. Raises UnknownDocument, or why it is unreadable."""
+    for adapter in adapters:
+        if dialect := adapter.recognises(document):
+            return adapter, dialect
+    raise UnknownDocument
+
+
+def read(file: Path) -> bytes:
+    """A document from disk. Raises NotFound, Empty, TooLarge."""
+    try:
+        with file.open("rb") as stream:
+            document = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise NotFound(f"{file} is niet te lezen: {error.strerror}.") from error
+    if not document:
+        raise Empty
+    if len(document) > MAX_BYTES:
+        raise TooLarge
+    return document
+
+
+def _speaking(dialect: str, adapters: Adapters) -> Adapter:
+    known = {dialect: adapter for adapter in adapters for dialect in adapter.dialects}
+    if dialect not in known:
+        raise BadRequest(f"{dialect} is no dialect of this gateway: it has {', '.join(known)}.")
+    return known[dialect]
+
+
+def _judge(
+    file: Path, adapters: Adapters, *, writer: Adapter | None = None, to: str = ""
+) -> tuple[dict[str, Any], Rendered | None]:
+    """All that the gateway finds about a file, and its translation if a writer is given."""
+    line: dict[str, Any] = dict.fromkeys(("file", "dialect", "root", "valid", "code", "path"))
+    line |= {"file": str(file), "valid": False, "loss": []}
+    made = None
+    try:
+        document = read(file)
+        adapter, line["dialect"] = recognise(document, adapters)
+        line["root"] = _root(document)
+        adapter.validate(document, dialect=line["dialect"])
+        line["valid"] = True
+        parsed = adapter.parse(document, dialect=line["dialect"])
+        made = writer.render(parsed.bericht, dialect=to) if writer else None
+        loss = parsed.loss + (made.loss if made else ())
+        line["loss"] = [{"path": x.path, "category": x.category, "how": x.how} for x in loss]
+    except GatewayError as error:
+        line["code"], line["path"] = error.code, error.path
+    return line, made
+
+
+def _root(document: bytes) -> str:
+    """The root element, or the kind in a JSON event; of a document that was recognised."""
+    if document.lstrip().startswith(b"{"):
+        import orjson
+
+        from gateway.model.envelop import kind_of
+
+        return kind_of(orjson.loads(document)["type"])
+    from lxml import etree
+
+    from gateway.formats import xmldoc
+
+    return etree.QName(xmldoc.read(document)).localname
 
 
 def _report(lines: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -101,54 +126,41 @@ def _report(lines: list[dict[str, Any]], *, as_json: bool) -> None:
         for line in lines:
             write_json(line)
     else:
-        columns = ("file", "dialect", "root", "verdict", "path", "lost")
         rows = (
             (n["file"], n["dialect"], n["root"], n["code"] or "ok", n["path"], len(n["loss"]))
             for n in lines
         )
+        columns = ("file", "dialect", "root", "verdict", "path", "lost")
         table(f"{len(lines)} documents", columns, rows)
     if any(line["code"] for line in lines):
         raise typer.Exit(Exit.REFUSED)
 
 
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            document = stream.read(LIMIT + 1)
-    except OSError as error:
-        raise NotFound(f"Het bestand is niet te lezen: {error.strerror}.") from error
-    if not document:
-        raise Empty
-    if len(document) > LIMIT:
-        raise TooLarge
-    return document
-
-
-def _write(rendered: Rendered, target: Path, taken: set[Path]) -> Path:
-    """Write beside its likes, and never over another document of this run."""
-    suffix = ".xml" if "xml" in rendered.content_type else ".json"
+def _write(made: Rendered, target: Path, taken: set[Path]) -> Path:
+    """Write, but never over another document of this run."""
+    suffix = ".xml" if "xml" in made.content_type else ".json"
     file, number = target.with_suffix(suffix), 1
     while file in taken:
         number += 1
         file = target.with_name(f"{target.stem}-{number}{suffix}")
     taken.add(file)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(rendered.document)
+    file.write_bytes(made.document)
     return file
 
 
 def _progress(given: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
     """Every file with the folder it was found under; a bar on stderr when somebody watches."""
-    found = [(folder, file) for path in given for folder, file in _files(path)]
+    found = [
+        (path, file)
+        for path in given
+        for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        if path is file or file.is_file()
+    ]
+    found = [(path.parent if path is file else path, file) for path, file in found]
     console = stderr()
     if len(found) < WORTH_A_BAR or not console.is_terminal:
         return iter(found)
     from rich.progress import track
 
     return iter(track(found, description="documents", console=console))
-
-
-def _files(path: Path) -> list[tuple[Path, Path]]:
-    if not path.is_dir():
-        return [(path.parent, path)]
-    return [(path, file) for file in sorted(path.rglob("*")) if file.is_file()]

@@ -37,7 +37,8 @@ HERE = Path(".")
 
 def stdout() -> Console:
     """Made at each use, so that a replaced sys.stdout is honoured."""
-    return Console(soft_wrap=True)
+    watched = sys.stdout.isatty()
+    return Console(soft_wrap=True, width=None if watched else WIDTH)
 
 
 def stderr() -> Console:

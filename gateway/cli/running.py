@@ -71,14 +71,16 @@ def simulate(who: Simulated, dir: Dir = HERE) -> None:
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="End by itself; 0 if all went well.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="End by itself; 0 if all went well.")
+    ] = False,
     bus: Annotated[BusKind, typer.Option("--bus", help="Over which bus.")] = BusKind.TABLE,
     dir: Annotated[
         Path | None, typer.Option("--dir", help="New folder that is kept; default a temporary one.")
     ] = None,
 ) -> None:
     """Play a real conversation between ZSM and the national system through a real gateway."""
-    from gateway.simulators.demo import play
+    from gateway.cli.demo import play
 
     if not play(directory=dir, rabbitmq=bus is BusKind.RABBITMQ, once=once):
         raise typer.Exit(Exit.REFUSED)

@@ -1,33 +1,41 @@
-"""`init` and `certs`: a working directory with configuration, PKI, keys and database."""
+"""`init` and `certs`: a working directory with configuration, development PKI, keys, database."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
 from importlib.resources import as_file, files
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from string import Template
-from types import ModuleType
 from typing import Annotated, Any
 
 import typer
 
 from gateway.cli.output import HERE, Dir, Json, records, say
-from gateway.errors import BadRequest
+from gateway.errors import BadRequest, Misconfigured
 from gateway.resources import folder
 from gateway.settings import FILE, load
 
-GATEWAY_OIN = "00000099000000001000"
-ZSM_OIN = "00000099000000002000"
-LANDELIJK_OIN = "00000099000000003000"
-HOUSE_OIN = "00000099000000004000"
-# The broken certificates bear the name of the last. RSA beside EC shows both key types.
+VALUES = {
+    "oin": "00000099000000000001",  # OINs for tests begin with 00000099
+    "zsm_oin": "00000099000000001000",
+    "house_oin": "00000099000000002000",
+    "landelijk_oin": "00000099000000003000",
+    "port": "8443",
+    "management_port": "9443",
+    "landelijk_port": "8444",
+    "bus": "table",
+    "bus_password_file": "",
+    "retry_ladder": "[10, 60, 600, 3600, 10800]",
+}
+"""What the template of gateway.toml leaves open."""
+
+# The broken certificates are in the name of the last. RSA beside EC: both key types are used.
 PARTIES = (
-    ("gateway", GATEWAY_OIN, "ZVH-gateway (ontwikkeling)", "ec"),
-    ("landelijk", LANDELIJK_OIN, "Landelijk casussysteem (ontwikkeling)", "ec"),
-    ("zsm", ZSM_OIN, "OM ZSM (ontwikkeling)", "rsa"),
+    f"gateway:{VALUES['oin']}:ZVH-gateway (ontwikkeling)",
+    f"landelijk:{VALUES['landelijk_oin']}:Landelijk casussysteem (ontwikkeling)",
+    f"zsm:{VALUES['zsm_oin']}:OM ZSM (ontwikkeling):rsa",
 )
 
 certs = typer.Typer(help="Certificates.", no_args_is_help=True)
@@ -41,111 +49,84 @@ def init(
     say(f"{directory} is ready. Next: gateway run --dir {directory}")
 
 
-def make_directory(directory: Path, **changes: str) -> None:
+def make_directory(directory: Path, *, bus_password: str = "", **values: str) -> None:
     """
-    Fill a new or empty folder; `changes` replace values of the template.
+    Fill a new or empty folder; `values` replace those of the template.
 
     Raises:
-        BadRequest: something is in the folder already; nothing was changed.
+        BadRequest: something is in the folder already, or it cannot be made; nothing was changed.
     """
     from gateway.store import upgrade
 
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(directory.iterdir()):
             raise BadRequest(f"{directory} is not empty, and init never writes over anything.")
     except OSError as error:
         raise BadRequest(f"{directory} cannot be made: {error.strerror}.") from error
-    directory.chmod(0o700)
     template = Template((files("gateway.cli") / FILE).read_text("utf-8"))
-    (directory / FILE).write_text(template.substitute({**_values(), **changes}), "utf-8")
-    _make_pki(directory / "pki", [":".join(party) for party in PARTIES])
-    (directory / "keys" / "bodies").mkdir(parents=True, mode=0o700)
-    for name in ("lane", "bus"):
-        _write_secret(directory / "keys" / f"{name}.key", secrets.token_bytes(32))
+    (directory / FILE).write_text(template.substitute({**VALUES, **values}), "utf-8")
+    make_pki(directory / "pki", list(PARTIES))
+    keys = directory / "keys"
+    keys.mkdir(mode=0o700)
+    (keys / "bodies").mkdir(mode=0o700)
+    _write_secret(keys / "lane.key", secrets.token_bytes(32))
+    _write_secret(keys / "bus.key", secrets.token_bytes(32))
+    if bus_password:
+        _write_secret(keys / "bus.password", bus_password.encode())
     upgrade(load(directory).database_url)
 
 
-def _values() -> dict[str, str]:
-    return {
-        "oin": GATEWAY_OIN,
-        "zsm_oin": ZSM_OIN,
-        "landelijk_oin": LANDELIJK_OIN,
-        "house_oin": HOUSE_OIN,
-        "port": "8443",
-        "management_port": "9443",
-        "landelijk_port": "8444",
-        "bus": "table",
-        "bus_password_file": "",
-        "retry_ladder": "[10, 60, 600, 3600, 10800]",
-    }
-
-
 def _write_secret(file: Path, secret: bytes) -> None:
-    """Unreadable for others from the first byte, not changed to it afterwards."""
+    # Unreadable for others from the first byte, not changed to it afterwards.
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
         stream.write(secret)
 
 
-def _pki_maker() -> ModuleType:
-    """certs/make_dev_pki.py: a script of its own, shipped as data, so it is loaded by its path."""
-    with as_file(folder("certs") / "make_dev_pki.py") as path:
-        spec = spec_from_file_location("make_dev_pki", path)
-        assert spec and spec.loader
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return module
-
-
-def _make_pki(target: Path, parties: Sequence[str]) -> None:
-    maker = _pki_maker()
-    try:
-        made = [maker.Party(*party.split(":")) for party in parties]
-    except TypeError as error:
-        raise BadRequest("a party is written as name:oin:organisation[:rsa]") from error
-    try:
-        maker.make_pki(target, made, broken=True)
-    except FileExistsError as error:
-        raise BadRequest(
-            f"{target} already holds a PKI; its CA is gone, so make a new folder"
-        ) from error
-
-
 @certs.command("make")
-def make(
+def make_pki(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make it in.")],
     party: Annotated[list[str], typer.Argument(help="name:oin:organisation[:rsa]")],
 ) -> None:
     """Make a throw-away development PKI, with broken certificates to test with."""
-    _make_pki(directory, party)
-    say(f"{directory} holds certificates for {len(party)} parties")
+    with as_file(folder("certs") / "make_dev_pki.py") as path:  # a script, shipped as data
+        spec = spec_from_file_location("make_dev_pki", path)
+        assert spec and spec.loader
+        maker = module_from_spec(spec)
+        spec.loader.exec_module(maker)
+    try:
+        maker.make_pki(directory, [maker.Party(*p.split(":")) for p in party], broken=True)
+    except TypeError as error:
+        raise BadRequest("A party is written as name:oin:organisation[:rsa].") from error
+    except FileExistsError as error:
+        raise BadRequest(f"{directory} holds a PKI, and its CA is gone: use a new one.") from error
 
 
 @certs.command("show")
 def show(dir: Dir = HERE, json: Json = False) -> None:
-    """Every certificate that the configuration names: whose it is and until when."""
+    """Every certificate that the configuration names: whose it is, and until when."""
+    settings = load(dir)
+    named = [("gateway", "tls", settings.tls.certificate)]
+    named += [("gateway", "sign", settings.sign.certificate)]
+    named += [("gateway", "enc", pair.certificate) for pair in settings.enc]
+    for entry in settings.partner:
+        named += [(entry.name, "sign", path) for path in entry.sign_certificates]
+        named += [(entry.name, "enc", entry.enc_certificate)]
+    rows = [{"owner": who, "use": use, **_told(settings.at(path))} for who, use, path in named]
+    records("Certificates", rows, as_json=json, empty="The configuration names none.")
+
+
+def _told(path: Path) -> dict[str, Any]:
     from cryptography import x509
 
-    settings = load(dir)
-    rows: list[Mapping[str, Any]] = []
-    named = [
-        ("gateway", "tls", settings.tls_certificate),
-        ("gateway", "sign", settings.sign_certificate),
-    ]
-    for entry in settings.partner:
-        for use in ("tls", "sign", "enc"):
-            named += [(entry.name, use, path) for path in getattr(entry, f"{use}_certificates")]
-    for owner, use, path in named:
-        certificate = x509.load_pem_x509_certificate(read_certificate(settings.at(path)))
-        serial = certificate.subject.get_attributes_for_oid(x509.NameOID.SERIAL_NUMBER)
-        rows.append(
-            {
-                "owner": owner,
-                "use": use,
-                "file": str(path),
-                "oin": str(serial[0].value) if serial else "",
-                "from": certificate.not_valid_before_utc.isoformat(),
-                "until": certificate.not_valid_after_utc.isoformat(),
-            }
-        )
-    records("Certificates", rows, as_json=json, empty="The configuration names none.")
+    try:
+        found = x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise Misconfigured(f"{path} is no readable certificate in PEM") from error
+    oin = found.subject.get_attributes_for_oid(x509.NameOID.SERIAL_NUMBER)
+    return {
+        "oin": oin[0].value if oin else "",
+        "from": found.not_valid_before_utc.isoformat(),
+        "until": found.not_valid_after_utc.isoformat(),
+        "file": path,
+    }

@@ -42,6 +42,21 @@ class Accepted:
     error: errors.Refused | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A message that was read: by whom, what it says, and what it answers."""
+
+    opened: ports.Unsealed
+    sender: Partner
+    parsed: ports.Parsed
+    question: ports.MessageRecord | None
+    bericht: Bericht
+    now: datetime
+
+
+Allowed = list[tuple[Ruling, ports.NewDelivery]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptor:
     """Takes messages in. `houses` maps the OIN of a Zorg- en Veiligheidshuis to its code."""
@@ -87,14 +102,12 @@ class Acceptor:
             # (5) what does it say, and is its writer the sender?
             sender, parsed = self._read(opened, systems)
             # (6) who should get it, and who may
-            self.policy.may_send(sender, parsed.bericht.soort)
-            question = self.routing.question(parsed.bericht, sender)
-            bericht = self._complete(parsed.bericht, opened, sender, question, now)
-            allowed = self._allowed(bericht, sender, question, now)
+            arrival = self._complete(opened, sender, parsed, now)
+            allowed = self._allowed(arrival)
             # (7) the proof of acceptance
             receipt = self._receipt(tls_oin, message_id, opened.digest, now)
             # (8) all or nothing; another request may have been first
-            message = self._message(opened, sender, parsed, bericht, allowed, receipt, now)
+            message = self._message(arrival, allowed, receipt)
             if stored := self.store.accept(message):
                 return _repeat(stored, opened)
             # (9) the API answers 202 with these bytes
@@ -158,39 +171,31 @@ class Acceptor:
         return sender, parsed
 
     def _complete(
-        self,
-        bericht: Bericht,
-        opened: ports.Unsealed,
-        sender: Partner,
-        question: ports.MessageRecord | None,
-        now: datetime,
-    ) -> Bericht:
+        self, opened: ports.Unsealed, sender: Partner, parsed: ports.Parsed, now: datetime
+    ) -> _Arrival:
         """The message with what the gateway knows better than its document."""
+        bericht = parsed.bericht
+        self.policy.may_send(sender, bericht.soort)
+        question = self.routing.question(bericht, sender)
         house = question.house if question else None
         house = house or self.houses.get(_organisation(bericht.data.ontvanger.organisatie))
         conversation = question.conversation if question else _attribute(opened, "conversatieid")
-        return bericht.model_copy(
-            update={
-                "source": source_of(sender.oin, sender.systeem),
-                "huis": house or bericht.huis or _attribute(opened, "huis", MAX_ID),
-                "conversatieid": conversation or bericht.conversatieid or ids.new_id(now),
-                "traceparent": bericht.traceparent or _attribute(opened, "traceparent", 55),
-            }
-        )
+        known = {
+            "source": source_of(sender.oin, sender.systeem),
+            "huis": house or bericht.huis or _attribute(opened, "huis", MAX_ID),
+            "conversatieid": conversation or bericht.conversatieid or ids.new_id(now),
+            "traceparent": bericht.traceparent or _attribute(opened, "traceparent", 55),
+        }
+        return _Arrival(opened, sender, parsed, question, bericht.model_copy(update=known), now)
 
-    def _allowed(
-        self,
-        bericht: Bericht,
-        sender: Partner,
-        question: ports.MessageRecord | None,
-        now: datetime,
-    ) -> list[tuple[Ruling, ports.NewDelivery]]:
+    def _allowed(self, arrival: _Arrival) -> Allowed:
         """The deliveries doelbinding allows; NotAllowed when it allows none of those proposed."""
+        bericht, sender, now = arrival.bericht, arrival.sender, arrival.now
         kind, case = bericht.soort, bericht.data.zaak()
-        lane_of = case if case and kind in self.policy.ordered else ids.new_id(now)
-        allowed: list[tuple[Ruling, ports.NewDelivery]] = []
+        ordered_by = case if case and kind in self.policy.ordered else ids.new_id(now)
+        allowed: Allowed = []
         refusal: errors.NotAllowed | None = None
-        for receiver in self.routing.receivers(bericht, sender, question):
+        for receiver in self.routing.receivers(bericht, sender, arrival.question):
             try:
                 ruling = self.policy.decide(bericht, sender, receiver, now.date())
                 _, removed = strip(bericht, ruling.categories)
@@ -202,7 +207,7 @@ class Acceptor:
                 id=ids.new_id(now),
                 receiver=receiver.name,
                 dialect=receiver.dialect_for(kind),
-                lane=ids.lane(self.lane_key, receiver.name, sender.oin, lane_of),
+                lane=ids.lane(self.lane_key, receiver.name, sender.oin, ordered_by),
                 deadline_hours=receiver.deadline_hours,
                 pull=receiver.transport == "postbus",
                 removed=removed,
@@ -212,18 +217,10 @@ class Acceptor:
             raise refusal
         return allowed
 
-    def _message(
-        self,
-        opened: ports.Unsealed,
-        sender: Partner,
-        parsed: ports.Parsed,
-        bericht: Bericht,
-        allowed: Sequence[tuple[Ruling, ports.NewDelivery]],
-        receipt: bytes,
-        now: datetime,
-    ) -> ports.NewMessage:
+    def _message(self, arrival: _Arrival, allowed: Allowed, receipt: bytes) -> ports.NewMessage:
         """Everything that is stored; the bodies sealed under a key of their own."""
-        internal_id = ids.new_id(now)
+        opened, bericht = arrival.opened, arrival.bericht
+        internal_id = ids.new_id(arrival.now)
         destroy_by = min(ruling.destroy_by for ruling, _ in allowed)  # the strictest term holds
         key, wrapped = self.vault.new_key(destroy_by)
         canonical = self.sealer.sign(orjson.dumps(schrijf(bericht)))
@@ -235,23 +232,23 @@ class Acceptor:
             id=internal_id,
             message_id=bericht.id,
             signer_oin=opened.signer.oin,
-            sender=sender.name,
+            sender=arrival.sender.name,
             digest=opened.digest,
             kind=bericht.soort,
-            dialect=parsed.dialect,
-            root=parsed.root,
+            dialect=arrival.parsed.dialect,
+            root=arrival.parsed.root,
             house=bericht.huis,
             conversation=bericht.conversatieid or "",
             answers=bericht.antwoordop,
             source=bericht.source,
-            received_at=now,
+            received_at=arrival.now,
             destroy_by=destroy_by,
             wrapped_key=wrapped,
             sealed_jws=seal(opened.inner_jws, "jws"),
             sealed_document=seal(opened.document, "document"),
             sealed_canonical=seal(canonical, "canoniek"),
             receipt=receipt,
-            loss=parsed.loss,
+            loss=arrival.parsed.loss,
             deliveries=tuple(delivery for _, delivery in allowed),
             grounds=" | ".join(dict.fromkeys(ruling.grounds for ruling, _ in allowed)),
         )

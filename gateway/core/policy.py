@@ -25,9 +25,14 @@ ABOUT_PERSONS = frozenset(Wgs) - {Wgs.GEEN, Wgs.VRIJE_TEKST}
 
 MAX_RETENTION_DAYS = 5 * 365  # Wgs art. 1.8(7): at most five years after first processing
 
-_KIND = {"volgorde": bool, "antwoord-op": str}
-_RULE = {"soort": str, "van": str, "naar": str, "convenant": str, "grondslag": list}
-_RULE |= {"geldig-van": date, "geldig-tot": date, "categorieen": list, "bewaartermijn-dagen": int}
+Keys = Mapping[str, type[Any]]
+_KIND: Keys = {"volgorde": bool, "antwoord-op": str}
+_RULE: Keys = {
+    **dict.fromkeys(("soort", "van", "naar", "convenant"), str),
+    **dict.fromkeys(("grondslag", "categorieen"), list),
+    **dict.fromkeys(("geldig-van", "geldig-tot"), date),
+    "bewaartermijn-dagen": int,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ def _strip(part: Deel, allowed: Collection[str], at: str, removed: dict[Loss, No
     return part.model_copy(update=update)
 
 
-def _typed(row: Any, keys: Mapping[str, type[Any]], place: str) -> None:
+def _typed(row: Any, keys: Keys, place: str) -> None:
     """
     A table with exactly these keys, each of its type and not empty.
 

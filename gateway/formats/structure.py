@@ -33,8 +33,6 @@ class Element:
     defaults: Mapping[str, str]
     attributes: tuple[str, ...]
     reason: str | None
-    max_length: int | None
-    enumeration: tuple[str, ...]
     namespaces: Mapping[str, str] = field(repr=False)
     by_tag: Mapping[str, Element] = field(repr=False)
     attribute_by_tag: Mapping[str, str] = field(repr=False)
@@ -93,8 +91,6 @@ def _element(
         defaults={keys[t]: a.default for t, a in declared.items() if a.default is not None},
         attributes=attributes,
         reason=next((a for a in attributes if a.endswith("noValue")), None),  # StUF 3.01 §3.4
-        max_length=text.max_length if leaf else None,
-        enumeration=tuple(text.enumeration or ()) if leaf else (),
         namespaces=namespaces,
         by_tag={child.tag: child for child in children.values()},
         attribute_by_tag=keys,

@@ -65,7 +65,8 @@ class PrivateBroker:
         self._run(script)
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline and self.processes[-1].poll() is None:
-            with suppress(BusUnavailable):
+            with suppress(BusUnavailable, OSError):
+                socket.create_connection(("127.0.0.1", self.port)).close()
                 return rabbitmq.ping(self.url)
             time.sleep(0.1)
         self.stop(signal.SIGKILL)

@@ -124,9 +124,8 @@ class Reader:
         return {(row[0], str(row[1])): row[2] for row in self._all(groups)}
 
     def oldest_due(self) -> datetime | None:
-        waiting = D.due.is_not(None), D.state.in_((State.KLAAR, State.WACHT))
-        row = self._one(select(D.due).where(*waiting).order_by(D.due))
-        return row.due if row else None
+        first: datetime | None = self._one(select(func.min(D.due)))[0]
+        return first
 
     def ping(self) -> None:
         self._one(select(M.id))

@@ -14,7 +14,7 @@ def columns(kind: Any, names: str, *, nullable: bool = False) -> list[sa.Column[
 
 
 def of(table: str, **options: Any) -> sa.Column[Any]:
-    return sa.Column(table, sa.ForeignKey(f"{table}.id"), **options)
+    return sa.Column(table, sa.Text, sa.ForeignKey(f"{table}.id"), **options)
 
 
 def upgrade() -> None:

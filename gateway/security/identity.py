@@ -1,0 +1,149 @@
+"""Who a certificate belongs to, and whether it can be trusted now."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+import structlog
+from cryptography import x509
+from cryptography.x509 import verification
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gateway.errors import CertificateRefused, Misconfigured, Unavailable, UnknownPartner
+
+log = structlog.get_logger()
+
+_OIN = re.compile(r"[0-9A-Z]{20}", re.ASCII)
+
+
+class Use(StrEnum):
+    """What a certificate is used for; its key usage must allow it (RFC 5280 §4.2.1.3)."""
+
+    TLS = "tls"
+    SIGN = "sign"
+    ENCRYPT = "encrypt"
+
+
+def load_certificate(data: bytes) -> x509.Certificate:
+    """
+    The first certificate in PEM, or the one in DER.
+
+    Raises:
+        CertificateRefused: it cannot be read.
+    """
+    try:
+        if data.lstrip().startswith(b"-----"):
+            return x509.load_pem_x509_certificate(data)
+        return x509.load_der_x509_certificate(data)
+    except ValueError as error:
+        raise CertificateRefused("Het certificaat is onleesbaar.") from error
+
+
+def oin_of(certificate: x509.Certificate | bytes) -> str:
+    """
+    The OIN in `subject.serialNumber` (PKIoverheid; Digikoppeling PKI001). Nothing else is checked.
+
+    Raises:
+        CertificateRefused: unreadable.
+        UnknownPartner: there is not exactly one, or it is not an OIN.
+    """
+    if isinstance(certificate, bytes):
+        certificate = load_certificate(certificate)
+    try:
+        found = certificate.subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)
+    except ValueError as error:  # the subject is parsed on first use
+        raise CertificateRefused("Het certificaat is onleesbaar.") from error
+    value = found[0].value if len(found) == 1 else None
+    if not isinstance(value, str) or not _OIN.fullmatch(value):
+        raise UnknownPartner("Het certificaat bevat geen OIN in subject.serialNumber.")
+    return value
+
+
+class CertificateChecker:
+    """
+    Trusts certificates below one CA bundle that no revocation list names.
+
+    The lists are parsed once and again when the file changes. Checked per certificate: path,
+    validity, revocation of every certificate on the path, clientAuth, and the key usage.
+    """
+
+    def __init__(self, *, ca: Path, crl: Path) -> None:
+        """Raises Misconfigured when a file is missing or broken."""
+        self._crl_path = crl
+        self._seen: object = None
+        try:
+            self._cas = x509.load_pem_x509_certificates(ca.read_bytes())
+            self._roots = verification.Store([c for c in self._cas if c.subject == c.issuer])
+            self._lists = self._read_lists()
+        except (OSError, ValueError) as error:
+            raise Misconfigured(f"CA of CRL onbruikbaar: {ca}, {crl}.") from error
+
+    def check(self, certificate: x509.Certificate, *, use: Use, now: datetime) -> None:
+        """
+        Raises:
+            CertificateRefused: with the reason.
+            Unavailable: we have no current revocation list; no fault of the sender.
+        """
+        try:
+            every = verification.ExtensionPolicy.permit_all()  # ours are stricter, see below
+            ca = verification.ExtensionPolicy.webpki_defaults_ca()
+            builder = verification.PolicyBuilder().store(self._roots).time(now)
+            verifier = builder.extension_policies(ca_policy=ca, ee_policy=every)
+            chain = verifier.build_client_verifier().verify(certificate, self._cas).chain
+        except verification.VerificationError as error:
+            if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+                raise CertificateRefused("Het certificaat is (nog) niet geldig.") from error
+            raise CertificateRefused("Het certificaat komt niet van een vertrouwde CA.") from error
+        except ValueError as error:
+            raise CertificateRefused("Het certificaat is onleesbaar.") from error
+        _check_use(certificate, use)
+        self._check_revocation(chain, now)
+
+    def _check_revocation(self, chain: list[x509.Certificate], now: datetime) -> None:
+        self._refresh()
+        for certificate in chain[:-1]:
+            current = self._lists.get(certificate.issuer)
+            if current is None or not current.next_update_utc or current.next_update_utc < now:
+                raise Unavailable("Er is geen actuele intrekkingslijst van de uitgever.")
+            if current.get_revoked_certificate_by_serial_number(certificate.serial_number):
+                raise CertificateRefused("Het certificaat is ingetrokken.")
+
+    def _refresh(self) -> None:
+        try:
+            if self._stamp() != self._seen:
+                self._lists = self._read_lists()
+        except (OSError, ValueError):
+            # The old lists stay in force until they expire; a half-copied file mends itself.
+            log.warning("crl_unreadable", file=self._crl_path.name)
+
+    def _stamp(self) -> tuple[int, int]:
+        status = self._crl_path.stat()
+        return status.st_mtime_ns, status.st_ino
+
+    def _read_lists(self) -> dict[x509.Name, x509.CertificateRevocationList]:
+        stamp, lists = self._stamp(), {}
+        for block in re.split(rb"(?=-----BEGIN X509 CRL-----)", self._crl_path.read_bytes())[1:]:
+            found = x509.load_pem_x509_crl(block)
+            signers = [c for c in self._cas if c.subject == found.issuer]
+            if not any(found.is_signature_valid(c.public_key()) for c in signers):  # type: ignore[arg-type]  # CA keys are RSA or EC
+                raise ValueError("a revocation list is not signed by its CA")
+            lists[found.issuer] = found
+        self._seen = stamp
+        return lists
+
+
+def _check_use(certificate: x509.Certificate, use: Use) -> None:
+    try:
+        extended = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except (x509.ExtensionNotFound, ValueError) as error:
+        raise CertificateRefused("Het certificaat noemt zijn gebruik niet.") from error
+    if use is Use.ENCRYPT:
+        allowed = usage.key_agreement or usage.key_encipherment
+    else:
+        allowed = usage.digital_signature
+    if not allowed or ExtendedKeyUsageOID.CLIENT_AUTH not in extended:
+        raise CertificateRefused("Het certificaat is niet voor dit gebruik uitgegeven.")

@@ -1,0 +1,315 @@
+"""Seal profile zvh-jose-1 (docs/seal-profile.md): sign the envelope, encrypt it with the document."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from joserfc.jwk import OctKey
+
+from gateway.errors import (
+    BadSeal,
+    BadSignature,
+    CertificateRefused,
+    Empty,
+    GatewayError,
+    Misconfigured,
+    PartnerUnavailable,
+    ReceiptInvalid,
+    Refused,
+    TooLarge,
+    UnknownPartner,
+)
+from gateway.model.partner import Partner
+from gateway.ports import Partners, Receipt, Unsealed
+from gateway.security.identity import CertificateChecker, Use, oin_of
+from gateway.security.jose import (
+    MAX_DOCUMENT,
+    MAX_TOKEN,
+    Jwe,
+    Jws,
+    Key,
+    certified,
+    decode,
+    encode,
+    encrypt,
+    sign,
+    strict_json,
+)
+
+SEAL, RECEIPT, CANONICAL, BUS = "zvh-jose-1", "zvh-receipt-1", "zvh-canoniek-1", "zvh-bus-1"
+
+LENGTHS = {  # of the canonical envelope (model.envelop), plus what the seal adds
+    "id": 40,
+    "source": 400,
+    "type": 100,
+    "time": 40,
+    "datacontenttype": 100,
+    "datadigest": 43,
+    "aud": 20,
+}
+OPTIONAL_LENGTHS = {
+    "dataschema": 400,
+    "subject": 100,
+    "conversatieid": 100,
+    "antwoordop": 40,
+    "huis": 40,
+    "traceparent": 55,
+}
+LAST_INSTANT = 253402300799  # 9999-12-31T23:59:59Z: later ones fit no datetime
+RECEIPT_MEMBERS = {
+    "id": "id",
+    "digest": "digest",
+    "uitkomst": "outcome",
+    "tijd": "time",
+    "iss": "issuer",
+    "aud": "audience",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """Paths of a certificate and its private key, both PEM."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMaterial:
+    """Own keys. More encryption pairs overlap during renewal; a partner has no bus key."""
+
+    oin: str
+    signing: KeyPair
+    encryption: tuple[KeyPair, ...]
+    bus_key: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerCertificates:
+    """Paths of the certificates a partner signs with, and of the one to encrypt to."""
+
+    signing: tuple[Path, ...]
+    encryption: Path
+
+
+class JoseSealer:
+    """
+    `ports.Sealer`, for the gateway and for its partners alike. Keys are parsed once, here.
+
+    Raises:
+        Misconfigured: a file is missing or broken, or two partners sign with one certificate.
+    """
+
+    def __init__(
+        self,
+        keys: KeyMaterial,
+        *,
+        directory: Mapping[str, PartnerCertificates],
+        partners: Partners,
+        checker: CertificateChecker,
+    ) -> None:
+        self._oin, self._partners, self._checker = keys.oin, partners, checker
+        self._signing = _own_key(keys.signing)
+        self._decryption = {key.kid: key for key in map(_own_key, keys.encryption)}
+        self._bus = Key(OctKey.import_key(keys.bus_key), "bus") if keys.bus_key else None
+        self._receivers = {n: certified(_read(c.encryption)) for n, c in directory.items()}
+        self._signers: dict[str, tuple[str, Key]] = {}
+        for name, certificates in directory.items():
+            for key in map(certified, map(_read, certificates.signing)):
+                if self._signers.setdefault(key.kid, (name, key))[0] != name:
+                    raise Misconfigured(f"Partner {name} deelt een certificaat met een ander.")
+
+    def open(self, token: bytes, *, now: datetime) -> Unsealed:
+        """
+        Decrypt and verify. Checks everything but `aud` and the time window.
+
+        Raises:
+            Empty, TooLarge, DuplicateKey: of token or document.
+            BadSeal, BadSignature, CertificateRefused, UnknownPartner: docs/seal-profile.md §5.
+            Unavailable: we hold no current revocation list.
+        """
+        token = token.strip()
+        if not token:
+            raise Empty()
+        if len(token) > MAX_TOKEN:
+            raise TooLarge(f"Een verzegeld bericht is hoogstens {MAX_TOKEN} bytes.")
+        outer = Jwe(token, typ=SEAL)
+        if outer.kid not in self._decryption:
+            raise BadSeal("`kid` noemt geen versleutelcertificaat van de ontvanger.")
+        opened = strict_json(outer.plaintext(self._decryption[outer.kid]))
+        if opened.keys() != {"envelop", "document"}:
+            raise BadSeal("Het geopende object heeft precies `envelop` en `document`.")
+        if not all(isinstance(part, str) and part.isascii() for part in opened.values()):
+            raise BadSeal("`envelop` en `document` zijn teksten in base64url.")
+        document, inner_jws = decode(opened["document"]), opened["envelop"].encode()
+        if not document:
+            raise Empty("Het verzegelde document is leeg.")
+        inner = Jws(inner_jws, typ=SEAL)
+        signer, key = self._signer(inner.kid, now)
+        envelope = strict_json(inner.payload(key))
+        _check_envelope(envelope)
+        digest = _digest(document)
+        if not hmac.compare_digest(digest, envelope["datadigest"]):
+            raise BadSignature("Het document is niet het document dat is ondertekend.")
+        return Unsealed(signer, envelope, inner_jws, document, digest)
+
+    def seal(
+        self, document: bytes, *, envelope: dict[str, Any], receiver: Partner, now: datetime
+    ) -> bytes:
+        """
+        Raises:
+            Empty, TooLarge, BadSeal: document or envelope would be refused by any receiver.
+            PartnerUnavailable: we hold no usable encryption certificate of the receiver.
+        """
+        if not document:
+            raise Empty()
+        if len(document) > MAX_DOCUMENT:
+            raise TooLarge(f"Een document is hoogstens {MAX_DOCUMENT} bytes.")
+        signed = {
+            **envelope,
+            "datadigest": _digest(document),
+            "aud": receiver.oin,
+            "iat": int(now.timestamp()),
+        }
+        _check_envelope(signed)
+        inner = sign(_json(signed), typ=SEAL, key=self._signing)
+        plaintext = b'{"envelop":"%b","document":"%b"}' % (inner, encode(document).encode())
+        return encrypt(plaintext, typ=SEAL, key=self._receiver(receiver, now))
+
+    def sign_receipt(self, receipt: Receipt) -> bytes:
+        """A compact JWS of type zvh-receipt-1."""
+        payload = {"soort": "ontvangstbewijs"}
+        payload |= {name: getattr(receipt, ours) for name, ours in RECEIPT_MEMBERS.items()}
+        payload |= {"code": receipt.code} if receipt.code else {}
+        return sign(_json(payload), typ=RECEIPT, key=self._signing)
+
+    def verify_receipt(self, token: bytes, *, partner: Partner, now: datetime) -> Receipt:
+        """
+        Signed by `partner` for us. Whether it is about our message (id, digest) is not checked.
+
+        Raises:
+            ReceiptInvalid: anything else.
+        """
+        try:
+            found = Jws(token.strip(), typ=RECEIPT)
+            signer, key = self._signer(found.kid, now)
+            said = {"code": "", **strict_json(found.payload(key))}
+        except GatewayError as error:
+            raise ReceiptInvalid(error.detail) from error
+        texts = {
+            ours: said.get(name) for name, ours in (RECEIPT_MEMBERS | {"code": "code"}).items()
+        }
+        if said.get("soort") != "ontvangstbewijs" or not all(
+            isinstance(text, str) and text.isprintable() for text in texts.values()
+        ):
+            raise ReceiptInvalid("Het ontvangstbewijs heeft niet de afgesproken velden.")
+        if said["uitkomst"] not in ("geaccepteerd", "geweigerd"):
+            raise ReceiptInvalid("De uitkomst in het ontvangstbewijs is onbekend.")
+        if signer.name != partner.name or said["iss"] != partner.oin or said["aud"] != self._oin:
+            raise ReceiptInvalid("Het ontvangstbewijs is van of voor een ander.")
+        return Receipt(**texts)
+
+    def sign(self, payload: bytes) -> bytes:
+        """A compact JWS of type zvh-canoniek-1."""
+        return sign(payload, typ=CANONICAL, key=self._signing)
+
+    def verify_own(self, token: bytes) -> bytes:
+        """The payload of `sign`. Raises BadSignature."""
+        try:
+            found = Jws(token, typ=CANONICAL)
+            if found.kid == self._signing.kid:
+                return found.payload(self._signing)
+        except Refused as error:
+            raise BadSignature() from error
+        raise BadSignature()
+
+    def wrap_for_bus(self, jws: bytes) -> bytes:
+        """A compact JWE of type zvh-bus-1. Raises Misconfigured without a bus key."""
+        return encrypt(jws, typ=BUS, key=self._bus_key())
+
+    def unwrap_from_bus(self, token: bytes) -> bytes:
+        """Raises BadSeal; Misconfigured without a bus key."""
+        return Jwe(token, typ=BUS).plaintext(self._bus_key())
+
+    def _signer(self, kid: str, now: datetime) -> tuple[Partner, Key]:
+        if kid not in self._signers:
+            raise CertificateRefused(
+                "`kid` noemt geen ondertekencertificaat dat bij ons bekend is."
+            )
+        name, key = self._signers[kid]
+        partner = self._partners.by_name(name)
+        if partner is None:
+            raise UnknownPartner()
+        self._check(key, partner, Use.SIGN, now)
+        return partner, key
+
+    def _receiver(self, partner: Partner, now: datetime) -> Key:
+        try:
+            key = self._receivers[partner.name]
+            self._check(key, partner, Use.ENCRYPT, now)
+        except (KeyError, Refused) as error:
+            raise PartnerUnavailable("Er is geen bruikbaar versleutelcertificaat.") from error
+        return key
+
+    def _check(self, key: Key, partner: Partner, use: Use, now: datetime) -> None:
+        assert key.certificate is not None  # every key of the directory has one
+        self._checker.check(key.certificate, use=use, now=now)
+        if oin_of(key.certificate) != partner.oin:
+            raise CertificateRefused("Het OIN in het certificaat is niet dat van de partner.")
+
+    def _bus_key(self) -> Key:
+        if self._bus is None:
+            raise Misconfigured("Er is geen bussleutel.")
+        return self._bus
+
+
+def _check_envelope(envelope: dict[str, Any]) -> None:
+    """Presence, type and length of the members; raises BadSeal naming the first wrong one."""
+    for name, longest in (LENGTHS | OPTIONAL_LENGTHS).items():
+        if name not in envelope and name in OPTIONAL_LENGTHS:
+            continue
+        value = envelope.get(name)
+        if not (isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()):
+            raise BadSeal(
+                f"`{name}` in de envelop is een tekst van 1 tot en met {longest} tekens.",
+                path=name,
+            )
+    if envelope.get("specversion") != "1.0":
+        raise BadSeal("`specversion` in de envelop is 1.0.", path="specversion")
+    iat = envelope.get("iat")
+    if type(iat) is not int or not 0 <= iat <= LAST_INSTANT:
+        raise BadSeal("`iat` in de envelop is een geheel getal in seconden.", path="iat")
+    if not envelope["datadigest"].isascii() or envelope.keys() & {"data", "data_base64"}:
+        raise BadSeal("De envelop bevat `datadigest` in plaats van de data.", path="datadigest")
+
+
+def _digest(document: bytes) -> str:
+    return encode(hashlib.sha256(document).digest())
+
+
+def _json(members: Mapping[str, Any]) -> bytes:
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _read(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise Misconfigured(f"Certificaat onbruikbaar: {path}.") from error
+
+
+def _own_key(pair: KeyPair) -> Key:
+    try:
+        private = load_pem_private_key(pair.key.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise Misconfigured(f"Sleutel onbruikbaar: {pair.key}.") from error
+    return certified(_read(pair.certificate), private)

@@ -1,0 +1,357 @@
+"""
+A wired gateway for tests: a real store, real seals and a real PKI; partners that answer for real.
+
+Two systems ask and answer: `zsm` (role om) and `landelijk`; `gcos` pulls from its postbus, and `dji`
+may send nothing. They write the canonical message as JSON (`JsonAdapter`), so that a test of the core
+depends on no mapping.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import orjson
+
+from gateway.core.accept import Accepted, Acceptor
+from gateway.core.deliver import Deliverer
+from gateway.core.ids import instant
+from gateway.core.outgoing import Outgoing
+from gateway.core.policy import Policy
+from gateway.core.postbus import Postbus
+from gateway.core.retry import Retry
+from gateway.core.routing import Routing
+from gateway.errors import InvalidDocument
+from gateway.model import lees, schrijf
+from gateway.model.envelop import Bericht, source_of, type_of
+from gateway.model.partner import Partner
+from gateway.ports import Answer, DeliveryRecord, Outcome, Parsed, Receipt, Rendered, Sealer, Taken
+from gateway.resources import folder
+from gateway.store import open_store, upgrade
+
+GATEWAY_OIN = "00000099000000000001"
+HOUSE_OIN = "00000099000000002000"
+HOUSE = "zvh-debaronie"
+DIALECT = "json/1"
+
+_ZSM = Partner(
+    name="zsm",
+    oin="00000099000000001000",
+    systeem="zsm",
+    role="om",
+    houses=frozenset({"*"}),
+    dialects={"*": DIALECT},
+    sends=frozenset({"bekendheidsverzoek"}),
+    receives=frozenset({"bekendheidsuitslag"}),
+    transport="push",
+    url="https://localhost/zsm",
+)
+_LANDELIJK = replace(
+    _ZSM,
+    name="landelijk",
+    oin="00000099000000003000",
+    systeem="landelijk",
+    role="landelijk",
+    sends=_ZSM.receives,
+    receives=_ZSM.sends,
+    url="https://localhost/landelijk",
+)
+_GCOS = replace(
+    _LANDELIJK,
+    name="gcos",
+    oin="00000099000000004000",
+    systeem="gcos",
+    role="zvh",
+    houses=frozenset({"zvh-elders"}),
+    transport="postbus",
+    url="",
+)
+_DJI = replace(_GCOS, name="dji", oin="00000099000000005000", systeem="dji", role="dji")
+_DJI = replace(_DJI, sends=frozenset(), receives=frozenset())
+SELF = replace(_ZSM, name="gateway", oin=GATEWAY_OIN, systeem="zvh-gateway", role="landelijk")
+
+PARTNERS = (_ZSM, _LANDELIJK, _GCOS, _DJI)
+
+
+@cache
+def pki() -> Path:
+    """Certificates for the gateway and every partner; made once a process."""
+    path = Path(__file__).parents[1] / "certs" / "make_dev_pki.py"
+    spec = importlib.util.spec_from_file_location("make_dev_pki", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    parties = [module.Party(p.name, p.oin, p.name) for p in (SELF, *PARTNERS)]
+    target = Path(mkdtemp(prefix="zvh-pki-"))
+    module.make_pki(target, parties)
+    return target
+
+
+class Register:
+    """`ports.Partners` over a dict that a test may change."""
+
+    def __init__(self, partners: Sequence[Partner]) -> None:
+        self.known = {partner.name: partner for partner in partners}
+
+    def by_name(self, name: str) -> Partner | None:
+        return self.known.get(name)
+
+    def by_oin(self, oin: str) -> list[Partner]:
+        return [partner for partner in self.known.values() if partner.oin == oin]
+
+    def all(self) -> list[Partner]:
+        return list(self.known.values())
+
+
+class TestClock:
+    """Stands still until a test moves it."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.at = datetime.now(UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def forward(self, **how: float) -> None:
+        self.at += timedelta(**how)
+
+
+class JsonAdapter:
+    """A dialect that is the canonical message itself, as JSON; counts its renderings."""
+
+    name = "json"
+    dialects = frozenset({DIALECT})
+
+    def __init__(self) -> None:
+        self.rendered = 0
+
+    def recognises(self, document: bytes) -> str | None:
+        return DIALECT if document.startswith(b"{") else None
+
+    def validate(self, document: bytes, *, dialect: str) -> str:
+        return self.parse(document, dialect=dialect).root
+
+    def parse(self, document: bytes, *, dialect: str) -> Parsed:
+        try:
+            bericht = lees(orjson.loads(document))
+        except orjson.JSONDecodeError as error:
+            raise InvalidDocument("Het document is geen JSON.") from error
+        return Parsed(dialect, bericht.soort, bericht, ())
+
+    def render(self, bericht: Bericht, *, dialect: str) -> Rendered:
+        self.rendered += 1
+        document = {**schrijf(bericht), "subject": f"rendering {self.rendered}"}
+        return Rendered(dialect, bericht.soort, "application/json", orjson.dumps(document), ())
+
+
+@dataclass
+class Wire:
+    """
+    `ports.Transport` to receivers that open, keep and acknowledge for real.
+
+    `script` holds what happens to the next pushes instead: an Answer, or an error to raise.
+    `ledger` is what each receiver took in: (partner, id) to digest; a repeat is no second entry.
+    """
+
+    sealer_of: Callable[[str], Sealer]
+    clock: TestClock
+    script: list[Answer | BaseException] = field(default_factory=list)
+    ledger: dict[tuple[str, str], str] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)  # message ids as received, repeats left out
+    digests: list[str] = field(default_factory=list)  # of every push, repeats too
+
+    def push(self, partner: Partner, sealed: bytes) -> Answer:
+        sealer = self.sealer_of(partner.name)
+        opened = sealer.open(sealed, now=self.clock.now())
+        self.digests.append(opened.digest)
+        if self.script:
+            step = self.script.pop(0)
+            if isinstance(step, BaseException):
+                raise step
+            return step
+        key = partner.name, opened.envelope["id"]
+        if self.ledger.setdefault(key, opened.digest) != opened.digest:
+            return Answer(409, b"", "id-hergebruikt")
+        message_id = orjson.loads(opened.document)["id"]
+        if message_id not in self.order:
+            self.order.append(message_id)
+        return Answer(202, sealer.sign_receipt(self.receipt(partner, key[1], opened.digest)))
+
+    def receipt(
+        self, partner: Partner, delivery_id: str, digest: str, *, code: str = ""
+    ) -> Receipt:
+        return Receipt(
+            id=delivery_id,
+            digest=digest,
+            outcome="geweigerd" if code else "geaccepteerd",
+            time=instant(self.clock.now()),
+            issuer=partner.oin,
+            audience=GATEWAY_OIN,
+            code=code,
+        )
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class World:
+    """The gateway with everything around it; parts may be replaced before first use."""
+
+    def __init__(self, path: Path) -> None:
+        url = f"sqlite:///{path / 'gateway.db'}"
+        upgrade(url)
+        self.clock = TestClock()
+        self.partners = Register(PARTNERS)
+        self.adapter = JsonAdapter()
+        self.policy = Policy.read((folder("mappings") / "doelbinding.toml").read_text())
+        self.store = open_store(url)
+        self.vault = open_vault(path)
+        self.sealer = self.sealer_of("gateway")
+        self.wire = Wire(self.sealer_of, self.clock)
+        self.retry = Retry(pause_s=0.0)
+        self.numbers = itertools.count(1)
+        self.wire_up()
+
+    def wire_up(self, **instead: Any) -> None:
+        """(Re)build the core; `instead` replaces `store`, `sealer`, `vault` or `transport`."""
+        store, vault = instead.get("store", self.store), instead.get("vault", self.vault)
+        sealer, transport = instead.get("sealer", self.sealer), instead.get("transport", self.wire)
+        self.acceptor = Acceptor(
+            store=store,
+            sealer=sealer,
+            vault=vault,
+            partners=self.partners,
+            adapters=[self.adapter],
+            routing=Routing(partners=self.partners, store=store, policy=self.policy),
+            policy=self.policy,
+            clock=self.clock,
+            own_oin=GATEWAY_OIN,
+            lane_key=b"l" * 32,
+            houses={HOUSE_OIN: HOUSE},
+        )
+        outgoing = Outgoing(
+            store=store, sealer=sealer, vault=vault, own_oin=GATEWAY_OIN, systeem="zvh-gateway"
+        )
+        self.deliverer = Deliverer(
+            store=store,
+            outgoing=outgoing,
+            partners=self.partners,
+            adapters=[self.adapter],
+            policy=self.policy,
+            transport=transport,
+            clock=self.clock,
+            retry=self.retry,
+        )
+        self.postbus = Postbus(store=store, outgoing=outgoing, clock=self.clock)
+
+    def sealer_of(self, name: str) -> Sealer:
+        """The seal of a partner, or of the gateway itself."""
+        return open_sealer(name, self.partners)
+
+    def partner(self, name: str) -> Partner:
+        return self.partners.known[name]
+
+    def question(self, **changes: Any) -> dict[str, Any]:
+        """A bekendheidsverzoek of ZSM to the house, as its document; `zaak` and `extra` may differ."""
+        zaak, extra = changes.pop("zaak", "zaak-1"), changes.pop("extra", [])
+        return {
+            "specversion": "1.0",
+            "id": f"vraag-{next(self.numbers)}",
+            "source": source_of(_ZSM.oin, _ZSM.systeem),
+            "type": type_of("bekendheidsverzoek"),
+            "time": instant(self.clock.now()),
+            "data": {
+                "afzender": {"organisatie": _ZSM.oin, "applicatie": "ZSM"},
+                "ontvanger": {"organisatie": HOUSE_OIN, "applicatie": "ZVH"},
+                "verzoek": {
+                    "identificatie": zaak,
+                    "soortVerzoeker": "zsm-raadpleger",
+                    "persoon": {"bsn": "999990342", "geslachtsnaam": "Testpersoon"},
+                    "extra": extra,
+                },
+            },
+            **changes,
+        }
+
+    def answer(self, question_id: str, **changes: Any) -> dict[str, Any]:
+        """A bekendheidsuitslag of the national system, written for the house."""
+        return {
+            "specversion": "1.0",
+            "id": f"antwoord-{next(self.numbers)}",
+            "source": source_of(_LANDELIJK.oin, _LANDELIJK.systeem),
+            "type": type_of("bekendheidsuitslag"),
+            "time": instant(self.clock.now()),
+            "antwoordop": question_id,
+            "data": {
+                "afzender": {"organisatie": HOUSE_OIN, "applicatie": "ZVH"},
+                "ontvanger": {"organisatie": _ZSM.oin, "applicatie": "ZSM"},
+                "uitslagen": [
+                    {"identificatie": "a-1", "verzoekidentificatie": "zaak-1", "bekend": True}
+                ],
+            },
+            **changes,
+        }
+
+    def seal(
+        self,
+        event: dict[str, Any],
+        *,
+        sender: str = "zsm",
+        body: bytes | None = None,
+        **envelope: Any,
+    ) -> bytes:
+        """A document sealed by its sender; `envelope` changes attributes, None leaves one out."""
+        system = self.partner(sender)
+        head = {
+            "specversion": "1.0",
+            "id": event["id"],
+            "source": source_of(system.oin, system.systeem),
+            "type": event["type"],
+            "time": event["time"],
+            "datacontenttype": "application/json",
+        }
+        head = {k: v for k, v in {**head, **envelope}.items() if v is not None}
+        document = orjson.dumps(event) if body is None else body
+        return self.sealer_of(sender).seal(
+            document, envelope=head, receiver=SELF, now=self.clock.now()
+        )
+
+    def send(
+        self, event: dict[str, Any] | None = None, *, sender: str = "zsm", **how: Any
+    ) -> Accepted:
+        """Seal and hand in, as the API does."""
+        sealed = self.seal(event or self.question(), sender=sender, **how)
+        return self.acceptor.accept(sealed, tls_oin=self.partner(sender).oin)
+
+    def run(self) -> list[Outcome]:
+        """Deliver what is due until nothing is, without a bus in between."""
+        outcomes = []
+        while claimed := self.deliverer.claim(10):
+            for delivery_id in claimed:
+                taken = Taken(delivery_id, self.deliverer.pack(delivery_id), None)
+                outcome = self.deliverer.deliver(taken)
+                assert outcome
+                outcomes.append(outcome)
+        return outcomes
+
+    def delivery(self, accepted: Accepted) -> DeliveryRecord:
+        """The only delivery of what was accepted."""
+        assert accepted.internal_id, accepted.error
+        (one,) = self.store.deliveries_of(accepted.internal_id)
+        return one
+
+    def receipt(self, accepted: Accepted, *, reader: str = "zsm") -> Receipt:
+        """The receipt as its reader verifies it."""
+        return self.sealer_of(reader).verify_receipt(
+            accepted.receipt, partner=SELF, now=self.clock.now()
+        )
