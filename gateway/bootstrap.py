@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import structlog
+
 from gateway import __version__
+from gateway.errors import Misconfigured
 from gateway.model.partner import Partner
 from gateway.ports import Adapter, Bus, Store
 from gateway.resources import folder
 from gateway.settings import Settings, read_secret
 
-if TYPE_CHECKING:  # what a command does not use is not imported: `gateway --help` is quick
-    from gateway.api.server import Servers
-    from gateway.client import GatewayClient
-    from gateway.core.deliver import Deliverer
-    from gateway.core.outgoing import Outgoing
-    from gateway.core.policy import Policy
+if TYPE_CHECKING:  # parts are imported when they are built: `gateway check` needs none of them
+    from starlette.applications import Starlette
+
     from gateway.security.identity import CertificateChecker
     from gateway.security.seal import JoseSealer
     from gateway.security.tls import TlsFiles
-    from gateway.security.vault import FileVault
     from gateway.worker import Worker
+
+WATCH_S = 10.0  # a renewed certificate or list is in use that soon; lists are renewed hourly
+
+log = structlog.get_logger()
 
 
 def load_adapters(normative: Path | None = None) -> Iterator[Adapter]:
@@ -62,17 +65,18 @@ class Register:
         return self._partners.values()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Gateway:
-    """
-    The parts of one process, each made when first asked for; `with` closes those that were made.
-
-    Asking for a part raises Misconfigured.
-    """
+    """The parts of one process, joined; nothing runs or listens yet."""
 
     settings: Settings
-    clock: SystemClock = field(default_factory=SystemClock)
-    _opened: ExitStack = field(default_factory=ExitStack)
+    store: Store
+    bus: Bus
+    worker: Worker
+    app: Starlette
+    management: Starlette
+    ssl_context: ssl.SSLContext
+    _opened: ExitStack[None]
 
     def __enter__(self) -> Self:
         return self
@@ -80,28 +84,169 @@ class Gateway:
     def __exit__(self, *_: object) -> None:
         self._opened.close()
 
-    @cached_property
-    def store(self) -> Store:
-        from gateway.store import open_store
 
-        store = open_store(self.settings.database_url)
-        self._opened.callback(store.close)
-        return store
+def build(settings: Settings) -> Gateway:
+    """
+    Join all parts of a gateway.
 
-    @cached_property
-    def partners(self) -> Register:
-        return Register(entry.partner() for entry in self.settings.partner)
+    Raises:
+        Misconfigured: a key, certificate, mapping or schema is missing or unusable.
+    """
+    from gateway.api import Services
+    from gateway.api.app import create_app, create_management_app
+    from gateway.api.metrics import Metrics
+    from gateway.bus import open_bus
+    from gateway.core.accept import Acceptor
+    from gateway.core.deliver import Deliverer
+    from gateway.core.outgoing import Outgoing
+    from gateway.core.policy import Policy
+    from gateway.core.postbus import Postbus
+    from gateway.core.retry import Retry
+    from gateway.core.routing import Routing
+    from gateway.security import identity, tls
+    from gateway.security.vault import FileVault
+    from gateway.store import open_store
+    from gateway.transport import HttpsTransport
+    from gateway.worker import Worker
 
-    @cached_property
-    def adapters(self) -> list[Adapter]:
-        schemas = self.settings.schema_folder
-        return list(load_adapters(schemas and self.settings.at(schemas)))
-
-    @cached_property
-    def checker(self) -> CertificateChecker:
-        from gateway.security.identity import CertificateChecker
-
-        return CertificateChecker(
-            ca=self.settings.at(self.settings.ca_certificates),
-            crl=self.settings.at(self.settings.crl),
+    at, clock = settings.at, SystemClock()
+    opened: ExitStack[None] = ExitStack()
+    with opened:
+        partners = Register(entry.partner() for entry in settings.partner)
+        checker = identity.CertificateChecker(ca=at(settings.ca_certificates), crl=at(settings.crl))
+        sealer = _sealer(settings, checker=checker, partners=partners)
+        vault = FileVault(at(settings.body_keys))
+        adapters = list(load_adapters(settings.schema_folder and at(settings.schema_folder)))
+        policy = Policy.read((folder("mappings") / "doelbinding.toml").read_text("utf-8"))
+        store = open_store(settings.database_url)
+        opened.callback(store.close)
+        files = tls.TlsFiles(
+            at(settings.tls.certificate),
+            at(settings.tls.key),
+            at(settings.ca_certificates),
+            at(settings.crl),
         )
+        inward = tls.server_context(files, on_refused=_log_refused)
+        outward = tls.client_context(files)
+        opened.callback(_watch(files, (inward, outward)).set)
+        transport = HttpsTransport(outward)
+        opened.callback(transport.close)
+        outgoing = Outgoing(
+            store=store,
+            sealer=sealer,
+            vault=vault,
+            own_oin=settings.oin,
+            systeem=settings.systeem,
+        )
+        deliverer = Deliverer(
+            outgoing=outgoing,
+            partners=partners,
+            adapters=adapters,
+            policy=policy,
+            transport=transport,
+            clock=clock,
+            retry=Retry(settings.retry_ladder),
+        )
+        names = [partner.name for partner in partners.all()]
+        bus = open_bus(settings.bus_url, source=deliverer, partners=names)
+        opened.callback(bus.close)
+        today = clock.now().date()
+        acceptor = Acceptor(
+            store=store,
+            sealer=sealer,
+            vault=vault,
+            partners=partners,
+            adapters=adapters,
+            routing=Routing(partners=partners, store=store, policy=policy),
+            policy=policy,
+            clock=clock,
+            own_oin=settings.oin,
+            lane_key=read_secret(at(settings.lane_key)),
+            houses={
+                huis.oin: huis.code
+                for huis in settings.huis
+                if huis.geldig_van <= today and (not huis.geldig_tot or today < huis.geldig_tot)
+            },
+        )
+
+        def oin_of(der: bytes) -> str:
+            certificate = identity.load_certificate(der)
+            checker.check(certificate, use=identity.Use.TLS, now=clock.now())
+            return identity.oin_of(certificate)
+
+        services = Services(
+            acceptor=acceptor,
+            postbus=Postbus(store=store, outgoing=outgoing, clock=clock),
+            store=store,
+            bus=bus,
+            partners=partners,
+            clock=clock,
+            oin_of=oin_of,
+            version=__version__,
+        )
+        metrics = Metrics(store=store, clock=clock)
+        return Gateway(
+            settings=settings,
+            store=store,
+            bus=bus,
+            worker=Worker(
+                bus=bus,
+                deliverer=deliverer,
+                store=store,
+                clock=clock,
+                threads=settings.worker_threads,
+            ),
+            app=create_app(services, metrics),
+            management=create_management_app(services, metrics),
+            ssl_context=inward,
+            _opened=opened.pop_all(),
+        )
+
+
+def _sealer(settings: Settings, *, checker: CertificateChecker, partners: Register) -> JoseSealer:
+    from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
+
+    at = settings.at
+    own = KeyMaterial(
+        oin=settings.oin,
+        signing=KeyPair(at(settings.sign.certificate), at(settings.sign.key)),
+        encryption=tuple(KeyPair(at(pair.certificate), at(pair.key)) for pair in settings.enc),
+        bus_key=read_secret(at(settings.bus_key)),
+    )
+    directory = {
+        entry.name: PartnerCertificates(
+            tuple(map(at, entry.sign_certificates)), at(entry.enc_certificate)
+        )
+        for entry in settings.partner
+    }
+    return JoseSealer(own, directory=directory, partners=partners, checker=checker)
+
+
+def _log_refused(reason: str) -> None:
+    log.warning("handshake_refused", reason=reason)
+
+
+def _watch(files: TlsFiles, contexts: Sequence[ssl.SSLContext]) -> threading.Event:
+    """Take renewed files into living contexts, until the event is set."""
+    from gateway.security import tls
+
+    stopping = threading.Event()
+
+    def stamps() -> list[float]:
+        return [
+            path.stat().st_mtime for path in (files.certificate, files.key, files.ca, files.crl)
+        ]
+
+    def watch() -> None:
+        seen = stamps()
+        while not stopping.wait(WATCH_S):
+            try:
+                if (found := stamps()) != seen:
+                    for context in contexts:
+                        tls.reload(context, files)
+                    seen = found
+            except (OSError, Misconfigured):
+                log.warning("certificates_unusable")  # half-copied; what was there is still used
+
+    threading.Thread(target=watch, name="certificates", daemon=True).start()
+    return stopping

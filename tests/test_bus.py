@@ -476,6 +476,7 @@ class TestRabbit:
             bus.done(next_of(bus))
             with pika.BlockingConnection(pika.URLParameters(url)) as connection:
                 connection.channel().queue_delete(topology.partner.of("zsm").name)
+            time.sleep(3)
             rabbitmq.declare(url, topology, PARTNERS)
             source.unclaim(list(source.leases))
             deliver(bus, source)

@@ -59,8 +59,9 @@ def code_of(world: World, body: bytes, *, tls: str = "zsm") -> str:
     accepted = world.acceptor.accept(body, tls_oin=known.oin if known else tls)
     assert accepted.error
     assert accepted.internal_id is None
-    receipt = world.receipt(accepted)
-    assert (receipt.outcome, receipt.code) == ("geweigerd", accepted.error.code)
+    if known:  # a stranger has no name to address a receipt to
+        receipt = world.receipt(accepted, reader=tls)
+        assert (receipt.outcome, receipt.code) == ("geweigerd", accepted.error.code)
     assert world.store.counts() == {}
     return accepted.error.code
 
@@ -94,10 +95,6 @@ def test_step_3_an_id_used_for_another_document_is_refused(world: World) -> None
     again = world.send(world.question(id=first["id"], zaak="zaak-2"))
     assert isinstance(again.error, errors.IdReused)
     assert world.store.counts() == {("landelijk", "klaar"): 1}
-
-
-def test_step_3_an_overlong_id_is_refused(world: World) -> None:
-    assert code_of(world, world.seal(world.question(), id="x" * 41)) == "envelop-wijkt-af"
 
 
 def test_step_3_a_repeat_gets_the_same_receipt_bytes_even_much_later(world: World) -> None:
@@ -149,17 +146,6 @@ def test_step_4_the_edge_of_the_time_window_is_inside(world: World, shift: timed
     assert world.acceptor.accept(sealed, tls_oin=world.partner("zsm").oin).error is None
 
 
-def test_step_4_an_empty_document_is_refused(world: World) -> None:
-    assert code_of(world, world.seal(world.question(), body=b"")) == "bericht-leeg"
-
-
-def test_step_4_a_document_over_the_limit_is_refused(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(accept, "MAX_DOCUMENT", 100)
-    assert code_of(world, world.seal(world.question())) == "bericht-te-groot"
-
-
 def test_step_5_an_unknown_document_is_refused(world: World) -> None:
     assert code_of(world, world.seal(world.question(), body=b"a,b\n1,2")) == "document-onbekend"
 
@@ -186,11 +172,10 @@ def test_step_5_an_impossible_bsn_is_refused(world: World) -> None:
         {"type": "nl.zvh.bekendheidsuitslag.v1"},
         {"type": "iets-anders"},
         {"datacontenttype": "application/xml"},
-        {"conversatieid": "x" * 101},
     ],
 )
 def test_step_5_an_envelope_that_contradicts_its_document_is_refused(
-    world: World, envelope: dict[str, str]
+    world: World, envelope: dict[str, Any]
 ) -> None:
     assert code_of(world, world.seal(world.question(), **envelope)) == "envelop-wijkt-af"
 
@@ -219,21 +204,9 @@ def test_step_5_a_registered_or_test_name_is_the_partner(world: World, written_a
     assert world.send(event).error is None
 
 
-def test_step_5_of_two_systems_under_one_oin_the_envelope_names_the_sender(world: World) -> None:
-    zsm = world.partner("zsm")
-    for name in ("aaa", "gps"):
-        world.partners.known[name] = replace(zsm, name=name, systeem=name)
-    source = "urn:nld:oin:00000099000000001000:systeem:gps"
-    accepted = world.send(world.question(source=source), source=source)
+def test_step_5_of_two_systems_under_one_oin_the_signer_is_the_sender(world: World) -> None:
+    accepted = world.send(sender="gps")
     assert world.delivery(accepted).message.sender == "gps"
-
-
-def test_step_5_without_a_system_the_agreement_names_the_sender(world: World) -> None:
-    zsm = world.partners.known.pop("zsm")
-    world.partners.known["aaa"] = replace(zsm, name="aaa", systeem="aaa", sends=frozenset())
-    world.partners.known["zsm"] = zsm
-    accepted = world.send(source="urn:nld:oin:00000099000000001000:systeem:onbekend")
-    assert world.delivery(accepted).message.sender == "zsm"
 
 
 def test_step_6_a_kind_outside_the_agreement_is_refused(world: World) -> None:

@@ -54,7 +54,11 @@ def _unrounded(event: dict[str, Any], loss: list[Any]) -> dict[str, Any]:
 
 def _sorted(event: dict[str, Any]) -> dict[str, Any]:
     """Lists fed by several elements come back in the order of the document."""
-    return {k: sorted(v, key=lambda x: sorted(x.items())) if isinstance(v, list) else v for k, v in event.items() if v}
+    return {
+        k: sorted(v, key=lambda x: sorted(x.items())) if isinstance(v, list) else v
+        for k, v in event.items()
+        if v
+    }
 
 
 def test_an_item_of_a_list_is_found_by_its_key() -> None:
@@ -135,9 +139,7 @@ _lists = st.fixed_dictionaries(
             max_size=4,
         ),
         "adressen": st.lists(
-            st.fixed_dictionaries(
-                {"soort": st.sampled_from(["01", "02", "03"]), "plaats": _texts}
-            ),
+            st.fixed_dictionaries({"soort": st.sampled_from(["01", "02", "03"]), "plaats": _texts}),
             min_size=1,
             max_size=4,
         ),
@@ -163,6 +165,8 @@ def test_the_law_holds_for_every_form(event: dict[str, Any]) -> None:
     [
         (('rol = "ouder"', 'rol = "melder"'), "overlapt"),
         (("met incident.einde", "met incident.ander"), "overlappen"),
+        (('"P:tot" =', '"P:tot/P:x" = "y"\n"P:tot" ='), "niet in het schema"),
+        (('"P:tot" =', '"P:adres/P:plaats" = "y"\n"P:tot" ='), "andere rij"),
         (('"incident.begin | met incident.einde"', '"incident.begin"'), "meer dan een rij"),
     ],
 )

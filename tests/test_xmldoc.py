@@ -22,6 +22,7 @@ from gateway.errors import (
     NotExpressible,
     SchemaMissing,
     TooDeep,
+    TooLarge,
     UnknownDocument,
 )
 from gateway.formats import jsondoc
@@ -98,6 +99,13 @@ HOSTILE: dict[str, tuple[type[GatewayError], bytes]] = {
     "100 000 levels": (TooDeep, b"<a>" * 100_000 + b"</a>" * 100_000),
     "a text of 11 MB": (InvalidDocument, b"<a>" + b"x" * 11_000_000 + b"</a>"),
     "an attribute of 11 MB": (InvalidDocument, b'<a b="' + b"x" * 11_000_000 + b'"/>'),
+    "two million elements": (TooLarge, b"<a>" + b"<b/>" * 2_000_000 + b"</a>"),
+    "a million attributes": (
+        TooLarge,
+        b"<a " + b" ".join(b'b%d=""' % i for i in range(1_000_000)) + b"/>",
+    ),
+    "wide but not too wide": (InvalidDocument, b"<a>" + b"<b/>" * 400_000),
+    "an entity called depth": (InvalidDocument, b"<a>&depth;</a>"),
     "unknown entity": (InvalidDocument, f"<a>&{MARK};</a>".encode()),
     "not closed": (InvalidDocument, f"<{MARK}>".encode()),
     "closed otherwise": (InvalidDocument, f"<{MARK}></x{MARK}>".encode()),
@@ -507,6 +515,7 @@ HOSTILE_JSON: dict[str, tuple[type[GatewayError], bytes]] = {
     "61 levels": (TooDeep, b"[" * 61 + b"]" * 61),
     "a million brackets": (TooDeep, b"[" * 1_000_000),
     "a million objects": (TooDeep, b'{"a":' * 1_000_000),
+    "ten million brackets": (TooLarge, b"[" + b"[]," * 10_000_000 + b"[]]"),
     "a million quotes": (InvalidDocument, b'"' + b'\\"' * 1_000_000),
     "NaN": (InvalidDocument, b"[NaN]"),
     "infinity": (InvalidDocument, b"[-Infinity]"),

@@ -8,7 +8,6 @@ depends on no mapping.
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 import itertools
 from collections.abc import Callable, Sequence
@@ -35,6 +34,9 @@ from gateway.model.envelop import Bericht, source_of, type_of
 from gateway.model.partner import Partner
 from gateway.ports import Answer, DeliveryRecord, Outcome, Parsed, Receipt, Rendered, Sealer, Taken
 from gateway.resources import folder
+from gateway.security.identity import CertificateChecker
+from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
+from gateway.security.vault import FileVault
 from gateway.store import open_store, upgrade
 
 GATEWAY_OIN = "00000099000000000001"
@@ -78,7 +80,8 @@ _DJI = replace(_GCOS, name="dji", oin="00000099000000005000", systeem="dji", rol
 _DJI = replace(_DJI, sends=frozenset(), receives=frozenset())
 SELF = replace(_ZSM, name="gateway", oin=GATEWAY_OIN, systeem="zvh-gateway", role="landelijk")
 
-PARTNERS = (_ZSM, _LANDELIJK, _GCOS, _DJI)
+_GPS = replace(_ZSM, name="gps", systeem="gps", receives=frozenset())  # of the OM too
+PARTNERS = (_ZSM, _LANDELIJK, _GCOS, _DJI, _GPS)
 
 
 @cache
@@ -93,6 +96,14 @@ def pki() -> Path:
     target = Path(mkdtemp(prefix="zvh-pki-"))
     module.make_pki(target, parties)
     return target
+
+
+def _pair(name: str, use: str) -> KeyPair:
+    return KeyPair(pki() / f"{name}-{use}.crt", pki() / f"{name}-{use}.key")
+
+
+def _certificates(name: str) -> PartnerCertificates:
+    return PartnerCertificates((pki() / f"{name}-sign.crt",), pki() / f"{name}-enc.crt")
 
 
 class Register:
@@ -215,7 +226,8 @@ class World:
         self.adapter = JsonAdapter()
         self.policy = Policy.read((folder("mappings") / "doelbinding.toml").read_text())
         self.store = open_store(url)
-        self.vault = open_vault(path)
+        self.vault = FileVault(path / "keys")
+        self._sealers: dict[str, Sealer] = {}
         self.sealer = self.sealer_of("gateway")
         self.wire = Wire(self.sealer_of, self.clock)
         self.retry = Retry(pause_s=0.0)
@@ -256,7 +268,21 @@ class World:
 
     def sealer_of(self, name: str) -> Sealer:
         """The seal of a partner, or of the gateway itself."""
-        return open_sealer(name, self.partners)
+        if name not in self._sealers:
+            others = Register([SELF]) if name != SELF.name else self.partners
+            party = next(p for p in (SELF, *PARTNERS) if p.name == name)
+            self._sealers[name] = JoseSealer(
+                KeyMaterial(
+                    oin=party.oin,
+                    signing=_pair(name, "sign"),
+                    encryption=(_pair(name, "enc"),),
+                    bus_key=b"b" * 32 if party is SELF else None,
+                ),
+                directory={p.name: _certificates(p.name) for p in others.all()},
+                partners=others,
+                checker=CertificateChecker(ca=pki() / "ca.crt", crl=pki() / "crl.pem"),
+            )
+        return self._sealers[name]
 
     def partner(self, name: str) -> Partner:
         return self.partners.known[name]
@@ -349,6 +375,12 @@ class World:
         assert accepted.internal_id, accepted.error
         (one,) = self.store.deliveries_of(accepted.internal_id)
         return one
+
+    def delivery_by_id(self, delivery_id: str) -> DeliveryRecord:
+        """The delivery as it stands."""
+        record = self.store.delivery(delivery_id)
+        assert record
+        return record
 
     def receipt(self, accepted: Accepted, *, reader: str = "zsm") -> Receipt:
         """The receipt as its reader verifies it."""

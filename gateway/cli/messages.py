@@ -41,13 +41,13 @@ def send(
     json: Json = False,
 ) -> None:
     """Seal a document, offer it to the gateway, and verify the receipt."""
-    from gateway.bootstrap import connect
+    from gateway.simulators.party import Party
 
     document = read(file)
     adapter, dialect = recognise(document, installed())
     bericht = adapter.parse(document, dialect=dialect).bericht
     xml = document.lstrip().startswith(b"<")
-    with connect(load(dir), partner) as client:
+    with Party(load(dir), partner).client as client:
         sent = client.send(
             document,
             message_id=bericht.id,
@@ -69,9 +69,9 @@ def inbox(
     json: Json = False,
 ) -> None:
     """What lies in a partner's postbus; with --take it is fetched, kept and confirmed."""
-    from gateway.bootstrap import connect
+    from gateway.simulators.party import Party
 
-    with connect(load(dir), partner) as client:
+    with Party(load(dir), partner).client as client:
         rows = client.inbox()
         for row in rows if take else ():
             unsealed = client.fetch(row["id"])

@@ -6,12 +6,15 @@ import signal
 import threading
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.output import HERE, Dir, Exit, Json, records, say
 from gateway.settings import load
+
+if TYPE_CHECKING:
+    from gateway.bootstrap import Gateway
 
 bus = typer.Typer(help="The bus and its queues.", no_args_is_help=True)
 
@@ -32,17 +35,13 @@ class BusKind(StrEnum):
 
 def serve(dir: Dir = HERE) -> None:
     """Take messages in: the API and the management listener."""
-    from gateway.bootstrap import build
-
-    with build(load(dir)) as gateway:
-        gateway.servers.run()
+    with _gateway(dir) as gateway:
+        _listen(gateway)
 
 
 def work(dir: Dir = HERE) -> None:
     """Deliver messages."""
-    from gateway.bootstrap import build
-
-    with build(load(dir)) as gateway:
+    with _gateway(dir) as gateway:
         gateway.worker.start()
         _until_stopped()
         gateway.worker.stop()
@@ -50,23 +49,45 @@ def work(dir: Dir = HERE) -> None:
 
 def run(dir: Dir = HERE) -> None:
     """Take messages in and deliver them: `serve` and `work` in one process."""
+    with _gateway(dir) as gateway:
+        gateway.worker.start()
+        _listen(gateway)
+        gateway.worker.stop()
+
+
+def _gateway(directory: Path) -> Gateway:
+    from gateway import logs
     from gateway.bootstrap import build
 
-    with build(load(dir)) as gateway:
-        gateway.worker.start()
-        gateway.servers.run()
-        gateway.worker.stop()
+    logs.configure()
+    return build(load(directory))
+
+
+def _listen(gateway: Gateway) -> None:
+    from gateway.api.server import Servers
+
+    settings = gateway.settings
+    Servers(
+        gateway.app,
+        gateway.management,
+        ssl_context=gateway.ssl_context,
+        host=settings.host,
+        port=settings.port,
+        mgmt_port=settings.management_port,
+    ).run()
 
 
 def simulate(who: Simulated, dir: Dir = HERE) -> None:
     """Be a partner: zsm asks and reads its postbus, landelijk answers. Until Ctrl-C."""
+    from gateway.simulators.national import National
+    from gateway.simulators.zsm import JAN, NOBODY, PIET, Zsm
+
     settings = load(dir)
-    if who is Simulated.ZSM:
-        from gateway.simulators.zsm import Zsm as Simulator
-    else:
-        from gateway.simulators.national import National as Simulator
-    with Simulator(settings) as party:
-        say(f"{who} runs and keeps what it receives in {party.folder}; Ctrl-C ends it")
+    with Zsm(settings) if who is Simulated.ZSM else National(settings) as party:
+        say(f"{who} runs, and keeps what it receives in {party.folder}; Ctrl-C ends it")
+        if isinstance(party, Zsm):
+            for suspect in (JAN, PIET, NOBODY):
+                say(f"asked about one suspect: {party.ask(suspect).receipt.id}")
         _until_stopped()
 
 
@@ -109,17 +130,18 @@ def check(dir: Dir = HERE) -> None:
 @bus.command("status")
 def status(dir: Dir = HERE, json: Json = False) -> None:
     """What lies in each queue, and what the store holds for each partner."""
-    from gateway.bootstrap import build
-
-    with build(load(dir)) as gateway:
+    with _gateway(dir) as gateway:
         gateway.bus.ping()
-        rows = [
-            {"queue": q.name, "ready": q.ready, "taken": q.unacknowledged, "consumers": q.consumers}
-            for q in gateway.bus.status()
-        ]
-        counts = gateway.store.counts()
-    rows += []
-    records("Queues", rows, as_json=json, empty="There are no queues.")
+        found, counts = gateway.bus.status(), gateway.store.counts()
+    rows = [{"what": f"queue {q.name}", "state": "ready", "count": q.ready} for q in found]
+    rows += [
+        {"what": f"queue {q.name}", "state": "taken", "count": q.unacknowledged} for q in found
+    ]
+    rows += [
+        {"what": f"deliveries to {partner}", "state": state, "count": count}
+        for (partner, state), count in sorted(counts.items())
+    ]
+    records("Bus and store", rows, as_json=json, empty="There are no queues.")
 
 
 def _until_stopped() -> None:

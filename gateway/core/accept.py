@@ -21,13 +21,9 @@ from gateway.core.policy import Policy, Ruling, strip
 from gateway.core.routing import Routing
 from gateway.model import schrijf
 from gateway.model.envelop import Bericht, kind_of, source_of, source_oin
-from gateway.model.partner import Partner
 
 MAX_AGE = timedelta(days=4)  # chain partners retry for 48 hours, and a weekend may lie between
 MAX_AHEAD = timedelta(minutes=5)  # clocks without NTP
-MAX_DOCUMENT = 35 * 1024 * 1024  # the cap on a whole message in the CORV chain (domain.md 4.6)
-MAX_ID = 40  # StUF Referentienummer
-MAX_ATTRIBUTE = 100  # the widest attribute the canonical message takes over
 
 log = structlog.get_logger()
 
@@ -44,10 +40,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    """A message that was read: by whom, what it says, and what it answers."""
+    """A message that was read: what it says, and what it answers."""
 
     opened: ports.Unsealed
-    sender: Partner
     parsed: ports.Parsed
     question: ports.MessageRecord | None
     bericht: Bericht
@@ -84,82 +79,66 @@ class Acceptor:
         opened: ports.Unsealed | None = None
         try:
             # (1) who is the TLS client?
-            if not (systems := self.partners.by_oin(tls_oin)):
+            if not self.partners.by_oin(tls_oin):
                 raise errors.UnknownPartner()
-            # (2) open; the signer is the client itself, for no intermediaries are registered
-            if not body:
-                raise errors.Empty()
+            # (2) open, which checks form and size too; the signer is the client itself, for no
+            # intermediaries are registered, and it is one system of the organisation
             opened = self.sealer.open(body, now=now)
             if opened.signer.oin != tls_oin:
                 raise errors.UnknownPartner("De ondertekenaar is een ander dan de TLS-client.")
             # (3) seen before? asked before any time check: a late repeat gets its receipt too
-            if not (message_id := _attribute(opened, "id", MAX_ID)):
-                raise errors.EnvelopeMismatch("De envelop heeft geen id.", path="envelop.id")
-            if stored := self.store.find_receipt(tls_oin, message_id):
+            if stored := self.store.find_receipt(tls_oin, opened.envelope["id"]):
                 return _repeat(stored, opened)
-            # (4) meant for us, signed lately, of a size we take
+            # (4) meant for us, and signed lately
             self._check_envelope(opened, now)
             # (5) what does it say, and is its writer the sender?
-            sender, parsed = self._read(opened, systems)
+            parsed = self._read(opened)
             # (6) who should get it, and who may
-            arrival = self._complete(opened, sender, parsed, now)
+            arrival = self._complete(opened, parsed, now)
             allowed = self._allowed(arrival)
             # (7) the proof of acceptance
-            receipt = self._receipt(tls_oin, message_id, opened.digest, now)
+            receipt = self._receipt(tls_oin, opened, opened.digest, now)
             # (8) all or nothing; another request may have been first
             message = self._message(arrival, allowed, receipt)
             if stored := self.store.accept(message):
                 return _repeat(stored, opened)
             # (9) the API answers 202 with these bytes
-            log.info("message_accepted", message=message.id, partner=sender.name, kind=message.kind)
+            log.info(
+                "message_accepted", message=message.id, partner=message.sender, kind=message.kind
+            )
             return Accepted(receipt, message.id, False, None)
         except errors.Refused as error:
-            # A refusal is recorded and signed too; an id or digest only of what could be opened.
-            message_id = str(opened.envelope.get("id", ""))[:MAX_ID] if opened else ""
+            # A refusal is recorded and signed too; nothing else is stored.
             digest = opened.digest if opened else ids.digest_of(body)
             self.store.refused(sender=tls_oin, code=error.code, digest=digest, at=now)
             log.warning("message_refused", code=error.code, partner=tls_oin)
-            receipt = self._receipt(tls_oin, message_id, digest, now, code=error.code)
+            receipt = self._receipt(tls_oin, opened, digest, now, code=error.code)
             return Accepted(receipt, None, False, error)
 
     def _check_envelope(self, opened: ports.Unsealed, now: datetime) -> None:
-        iat = opened.envelope.get("iat")
-        if opened.envelope.get("aud") != self.own_oin:
+        if opened.envelope["aud"] != self.own_oin:
             raise errors.WrongAudience()
-        if type(iat) is not int or iat < (now - MAX_AGE).timestamp():
+        if opened.envelope["iat"] < (now - MAX_AGE).timestamp():
             raise errors.Expired()
-        if iat > (now + MAX_AHEAD).timestamp():
+        if opened.envelope["iat"] > (now + MAX_AHEAD).timestamp():
             raise errors.FromTheFuture()
-        if not opened.document:
-            raise errors.Empty()
-        if len(opened.document) > MAX_DOCUMENT:
-            raise errors.TooLarge(f"Een document is ten hoogste {MAX_DOCUMENT} bytes.")
 
-    def _read(
-        self, opened: ports.Unsealed, systems: Sequence[Partner]
-    ) -> tuple[Partner, ports.Parsed]:
-        """Which system of the organisation sent it, and what it says."""
+    def _read(self, opened: ports.Unsealed) -> ports.Parsed:
+        """What it says, if the signer may write it; a system's dialects are part of its agreement."""
+        sender, envelope = opened.signer, opened.envelope
         recognised = ((a, a.recognises(opened.document)) for a in self.adapters)
         adapter, dialect = next(((a, d) for a, d in recognised if d), (None, None))
-        systems = [p for p in systems if dialect in p.dialects.values()]
-        if adapter is None or dialect is None or not systems:
+        if adapter is None or dialect is None or dialect not in sender.dialects.values():
             raise errors.UnknownDocument()
         parsed = adapter.parse(opened.document, dialect=dialect)
-        bericht, envelope = parsed.bericht, opened.envelope
+        bericht = parsed.bericht
         for name, agrees in (
-            ("id", envelope.get("id") == bericht.id),
-            ("type", kind_of(str(envelope.get("type"))) == bericht.soort),
-            ("datacontenttype", _fits(str(envelope.get("datacontenttype")), opened.document)),
+            ("id", envelope["id"] == bericht.id),
+            ("type", kind_of(envelope["type"]) == bericht.soort),
+            ("datacontenttype", _fits(envelope["datacontenttype"], opened.document)),
         ):
             if not agrees:
                 raise errors.EnvelopeMismatch(path=f"envelop.{name}")
-        sender = min(  # the system the envelope names, else the first that may send this kind
-            systems,
-            key=lambda p: (
-                source_of(p.oin, p.systeem) != envelope.get("source"),
-                bericht.soort not in p.sends,
-            ),
-        )
         # A partner writes as itself, under a registered name, or for a house it works for.
         writers = {sender.oin, *sender.senders}
         houses = {oin for oin, house in self.houses.items() if sender.works_for(house)}
@@ -168,29 +147,27 @@ class Acceptor:
             raise errors.EnvelopeMismatch(path="source")
         if _organisation(bericht.data.afzender.organisatie) not in writers | houses:
             raise errors.EnvelopeMismatch(path="data.afzender.organisatie")
-        return sender, parsed
+        return parsed
 
-    def _complete(
-        self, opened: ports.Unsealed, sender: Partner, parsed: ports.Parsed, now: datetime
-    ) -> _Arrival:
+    def _complete(self, opened: ports.Unsealed, parsed: ports.Parsed, now: datetime) -> _Arrival:
         """The message with what the gateway knows better than its document."""
-        bericht = parsed.bericht
+        bericht, sender, said = parsed.bericht, opened.signer, opened.envelope.get
         self.policy.may_send(sender, bericht.soort)
         question = self.routing.question(bericht, sender)
         house = question.house if question else None
         house = house or self.houses.get(_organisation(bericht.data.ontvanger.organisatie))
-        conversation = question.conversation if question else _attribute(opened, "conversatieid")
+        conversation = question.conversation if question else said("conversatieid")
         known = {
             "source": source_of(sender.oin, sender.systeem),
-            "huis": house or bericht.huis or _attribute(opened, "huis", MAX_ID),
+            "huis": house or bericht.huis or said("huis"),
             "conversatieid": conversation or bericht.conversatieid or ids.new_id(now),
-            "traceparent": bericht.traceparent or _attribute(opened, "traceparent", 55),
+            "traceparent": bericht.traceparent or said("traceparent"),
         }
-        return _Arrival(opened, sender, parsed, question, bericht.model_copy(update=known), now)
+        return _Arrival(opened, parsed, question, bericht.model_copy(update=known), now)
 
     def _allowed(self, arrival: _Arrival) -> Allowed:
         """The deliveries doelbinding allows; NotAllowed when it allows none of those proposed."""
-        bericht, sender, now = arrival.bericht, arrival.sender, arrival.now
+        bericht, sender, now = arrival.bericht, arrival.opened.signer, arrival.now
         kind, case = bericht.soort, bericht.data.zaak()
         ordered_by = case if case and kind in self.policy.ordered else ids.new_id(now)
         allowed: Allowed = []
@@ -232,7 +209,7 @@ class Acceptor:
             id=internal_id,
             message_id=bericht.id,
             signer_oin=opened.signer.oin,
-            sender=arrival.sender.name,
+            sender=opened.signer.name,
             digest=opened.digest,
             kind=bericht.soort,
             dialect=arrival.parsed.dialect,
@@ -254,10 +231,16 @@ class Acceptor:
         )
 
     def _receipt(
-        self, audience: str, message_id: str, digest: str, now: datetime, *, code: str = ""
+        self,
+        audience: str,
+        opened: ports.Unsealed | None,
+        digest: str,
+        now: datetime,
+        *,
+        code: str = "",
     ) -> bytes:
-        outcome = "geweigerd" if code else "geaccepteerd"
-        time = ids.instant(now)
+        message_id = opened.envelope["id"] if opened else ""
+        outcome, time = "geweigerd" if code else "geaccepteerd", ids.instant(now)
         return self.sealer.sign_receipt(
             ports.Receipt(message_id, digest, outcome, time, self.own_oin, audience, code)
         )
@@ -268,14 +251,6 @@ def _repeat(stored: ports.StoredReceipt, opened: ports.Unsealed) -> Accepted:
         raise errors.IdReused()
     log.info("message_repeated", message=stored.internal_id)
     return Accepted(stored.receipt, stored.internal_id, True, None)
-
-
-def _attribute(opened: ports.Unsealed, name: str, limit: int = MAX_ATTRIBUTE) -> str | None:
-    """An attribute of the envelope; EnvelopeMismatch when it is no text of at most `limit`."""
-    value = opened.envelope.get(name)
-    if value is None or (isinstance(value, str) and len(value) <= limit):
-        return value
-    raise errors.EnvelopeMismatch("Een attribuut is geen korte tekst.", path=f"envelop.{name}")
 
 
 def _organisation(name: str) -> str:

@@ -10,10 +10,13 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
-from gateway.errors import DuplicateKey, Empty, InvalidDocument, TooDeep
+from gateway.errors import DuplicateKey, Empty, InvalidDocument, TooDeep, TooLarge
 
 MAX_DEPTH = 60
 """As in XML; Python's own reader would run out of stack at about a thousand."""
+
+MAX_TOKENS = 500_000
+"""Strings and brackets; a thousand times a message of ours, and a tenth of a second to count."""
 
 MAX_INTEGER = 2**53 - 1
 """Beyond it readers disagree on the value (RFC 8259 §6)."""
@@ -31,13 +34,15 @@ def read(document: bytes) -> Any:
     """
     The value of a UTF-8 JSON document.
 
-    Raises Empty, TooDeep, DuplicateKey, and InvalidDocument (with the position, nothing else) for
-    what RFC 8259 does not allow, NaN, infinity, half a surrogate pair and integers over 2**53.
+    Raises Empty, TooLarge, TooDeep, DuplicateKey, and InvalidDocument (with the position, nothing
+    else) for what RFC 8259 does not allow: NaN, infinity, half a surrogate pair, large integers.
     """
     if not document.strip():
         raise Empty
     depth = 0
-    for token in _TOKEN.finditer(document):
+    for number, token in enumerate(_TOKEN.finditer(document)):
+        if number > MAX_TOKENS:
+            raise TooLarge("Het document bevat te veel velden.")
         sign = token[0][0]
         depth += (sign in b"[{") - (sign in b"]}")
         if depth > MAX_DEPTH:

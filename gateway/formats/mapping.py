@@ -156,8 +156,11 @@ class _Compiler:
     def scope(self, rows: Table[str, Any], element: Element) -> Scope:
         placements: list[Placement] = []
         self._rows(rows, element, (), placements)
-        groups = frozenset(_required_groups(element, ()))
-        scope = Scope(placements, groups)
+        rows_of = {placement.partner for placement in placements}
+        for path in rows_of:
+            if len(rows_of) < len(placements) or any(path[:n] in rows_of for n in range(len(path))):
+                raise self._wrong(path, "staat onder of naast een andere rij voor dezelfde plaats")
+        scope = Scope(placements, frozenset(_required_groups(element, ())))
         self._check_disjoint(scope.keys, "")
         return scope
 

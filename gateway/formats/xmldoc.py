@@ -25,12 +25,16 @@ from gateway.errors import (
     NotExpressible,
     SchemaMissing,
     TooDeep,
+    TooLarge,
     UnknownDocument,
 )
 from gateway.formats.structure import Element
 
 MAX_DEPTH = 60
 """The deepest message of ours has 12 levels; a casus with its history stays under 30."""
+
+MAX_MARKUP = 500_000
+"""Tags and attributes; a tree of that many takes about 100 MB, a message of ours a thousandth."""
 
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 _XSD = "{http://www.w3.org/2001/XMLSchema}"
@@ -48,10 +52,12 @@ def read(document: bytes) -> etree._Element:
     The root of a document, in any encoding libxml2 knows, without comments and instructions.
 
     Nothing outside the document is read, no entity is expanded, one text is at most 10 MB. Raises
-    Empty, DtdForbidden, TooDeep, InvalidDocument (with the line, nothing else).
+    Empty, TooLarge, DtdForbidden, TooDeep, InvalidDocument (with the line, nothing else).
     """
     if not document.strip():
         raise Empty
+    if document.count(b"<") + document.count(b"=") > MAX_MARKUP:
+        raise TooLarge("Het document bevat te veel elementen en attributen.")
     # By default libxml2 loads no DTD, uses no network and bounds texts (10 MB) and depth (256).
     # resolve_entities=False expands nothing; that external entities vanish does not matter, as a
     # DOCTYPE is refused. Not shared: lxml lets the users of one parser wait for each other.
@@ -62,7 +68,7 @@ def read(document: bytes) -> etree._Element:
         # `from None`: the text of libxml2 quotes the document and would reach a traceback.
         if b"<!DOCTYPE" in document.replace(b"\0", b""):  # UTF-16 is ASCII with zeros here
             raise DtdForbidden from None
-        if "depth" in str(error.msg):
+        if str(error.msg).startswith("Excessive depth"):
             raise TooDeep(f"Dieper genest dan {MAX_DEPTH} niveaus.") from None
         raise InvalidDocument(f"Geen welgevormde XML op regel {error.lineno}.") from None
     if root.getroottree().docinfo.internalDTD is not None:  # true for every DOCTYPE

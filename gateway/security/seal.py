@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.jwk import OctKey
 
+from gateway.core.ids import digest_of
 from gateway.errors import (
     BadSeal,
     BadSignature,
@@ -47,32 +47,16 @@ from gateway.security.jose import (
 
 SEAL, RECEIPT, CANONICAL, BUS = "zvh-jose-1", "zvh-receipt-1", "zvh-canoniek-1", "zvh-bus-1"
 
-LENGTHS = {  # of the canonical envelope (model.envelop), plus what the seal adds
-    "id": 40,
-    "source": 400,
-    "type": 100,
-    "time": 40,
-    "datacontenttype": 100,
-    "datadigest": 43,
-    "aud": 20,
-}
-OPTIONAL_LENGTHS = {
-    "dataschema": 400,
-    "subject": 100,
-    "conversatieid": 100,
-    "antwoordop": 40,
-    "huis": 40,
-    "traceparent": 55,
-}
+# Longest text a member may hold: those of the canonical envelope, plus what the seal adds.
+REQUIRED = {"id": 40, "source": 400, "type": 100, "time": 40, "datacontenttype": 100}
+ADDED = {"datadigest": 43, "aud": 20}
+OPTIONAL = {"dataschema": 400, "subject": 100, "conversatieid": 100, "antwoordop": 40}
+OPTIONAL |= {"huis": 40, "traceparent": 55}
 LAST_INSTANT = 253402300799  # 9999-12-31T23:59:59Z: later ones fit no datetime
-RECEIPT_MEMBERS = {
-    "id": "id",
-    "digest": "digest",
-    "uitkomst": "outcome",
-    "tijd": "time",
-    "iss": "issuer",
-    "aud": "audience",
-}
+
+RECEIPT_KIND = "ontvangstbewijs"
+# The members of a receipt, in the order of the fields of `ports.Receipt`; `code` may be absent.
+RECEIPT_MEMBERS = ("id", "digest", "uitkomst", "tijd", "iss", "aud", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +141,7 @@ class JoseSealer:
         signer, key = self._signer(inner.kid, now)
         envelope = strict_json(inner.payload(key))
         _check_envelope(envelope)
-        digest = _digest(document)
+        digest = digest_of(document)
         if not hmac.compare_digest(digest, envelope["datadigest"]):
             raise BadSignature("Het document is niet het document dat is ondertekend.")
         return Unsealed(signer, envelope, inner_jws, document, digest)
@@ -174,12 +158,8 @@ class JoseSealer:
             raise Empty()
         if len(document) > MAX_DOCUMENT:
             raise TooLarge(f"Een document is hoogstens {MAX_DOCUMENT} bytes.")
-        signed = {
-            **envelope,
-            "datadigest": _digest(document),
-            "aud": receiver.oin,
-            "iat": int(now.timestamp()),
-        }
+        added = {"datadigest": digest_of(document), "aud": receiver.oin}
+        signed = {**envelope, **added, "iat": int(now.timestamp())}
         _check_envelope(signed)
         inner = sign(_json(signed), typ=SEAL, key=self._signing)
         plaintext = b'{"envelop":"%b","document":"%b"}' % (inner, encode(document).encode())
@@ -187,10 +167,10 @@ class JoseSealer:
 
     def sign_receipt(self, receipt: Receipt) -> bytes:
         """A compact JWS of type zvh-receipt-1."""
-        payload = {"soort": "ontvangstbewijs"}
-        payload |= {name: getattr(receipt, ours) for name, ours in RECEIPT_MEMBERS.items()}
-        payload |= {"code": receipt.code} if receipt.code else {}
-        return sign(_json(payload), typ=RECEIPT, key=self._signing)
+        said = dict(zip(RECEIPT_MEMBERS, astuple(receipt), strict=True))
+        if not receipt.code:
+            del said["code"]
+        return sign(_json({"soort": RECEIPT_KIND, **said}), typ=RECEIPT, key=self._signing)
 
     def verify_receipt(self, token: bytes, *, partner: Partner, now: datetime) -> Receipt:
         """
@@ -205,18 +185,14 @@ class JoseSealer:
             said = {"code": "", **strict_json(found.payload(key))}
         except GatewayError as error:
             raise ReceiptInvalid(error.detail) from error
-        texts = {
-            ours: said.get(name) for name, ours in (RECEIPT_MEMBERS | {"code": "code"}).items()
-        }
-        if said.get("soort") != "ontvangstbewijs" or not all(
-            isinstance(text, str) and text.isprintable() for text in texts.values()
-        ):
+        texts = [said.get(name) for name in RECEIPT_MEMBERS]
+        if said.get("soort") != RECEIPT_KIND or not all(map(_printable, texts)):
             raise ReceiptInvalid("Het ontvangstbewijs heeft niet de afgesproken velden.")
         if said["uitkomst"] not in ("geaccepteerd", "geweigerd"):
             raise ReceiptInvalid("De uitkomst in het ontvangstbewijs is onbekend.")
         if signer.name != partner.name or said["iss"] != partner.oin or said["aud"] != self._oin:
             raise ReceiptInvalid("Het ontvangstbewijs is van of voor een ander.")
-        return Receipt(**texts)
+        return Receipt(*map(str, texts))
 
     def sign(self, payload: bytes) -> bytes:
         """A compact JWS of type zvh-canoniek-1."""
@@ -274,15 +250,13 @@ class JoseSealer:
 
 def _check_envelope(envelope: dict[str, Any]) -> None:
     """Presence, type and length of the members; raises BadSeal naming the first wrong one."""
-    for name, longest in (LENGTHS | OPTIONAL_LENGTHS).items():
-        if name not in envelope and name in OPTIONAL_LENGTHS:
+    for name, longest in (REQUIRED | ADDED | OPTIONAL).items():
+        if name not in envelope and name in OPTIONAL:
             continue
         value = envelope.get(name)
-        if not (isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()):
-            raise BadSeal(
-                f"`{name}` in de envelop is een tekst van 1 tot en met {longest} tekens.",
-                path=name,
-            )
+        if not (_printable(value) and 0 < len(value) <= longest):
+            rule = f"`{name}` in de envelop is een tekst van 1 tot en met {longest} tekens."
+            raise BadSeal(rule, path=name)
     if envelope.get("specversion") != "1.0":
         raise BadSeal("`specversion` in de envelop is 1.0.", path="specversion")
     iat = envelope.get("iat")
@@ -292,8 +266,8 @@ def _check_envelope(envelope: dict[str, Any]) -> None:
         raise BadSeal("De envelop bevat `datadigest` in plaats van de data.", path="datadigest")
 
 
-def _digest(document: bytes) -> str:
-    return encode(hashlib.sha256(document).digest())
+def _printable(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value.isprintable()
 
 
 def _json(members: Mapping[str, Any]) -> bytes:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 
@@ -31,11 +33,9 @@ class FileVault:
 
     def new_key(self, destroy_by: date) -> tuple[bytes, bytes]:
         """`(data key, wrapped key)` (RFC 3394). Raises StoreUnavailable (disk)."""
-        try:
+        with _ours():
             if destroy_by not in self._durable or not self._path(destroy_by).exists():
                 self._make(destroy_by)
-        except OSError as error:
-            raise StoreUnavailable("De sleutelmap is niet beschikbaar.") from error
         key = secrets.token_bytes(KEY_BYTES)
         return key, aes_key_wrap(self._date_key(destroy_by), key)
 
@@ -66,24 +66,20 @@ class FileVault:
         Raises:
             StoreUnavailable: the folder cannot be changed.
         """
-        gone = []
-        try:
-            for path in self._folder.glob("????-??-??.key"):
-                if (day := date.fromisoformat(path.stem)) <= until:
-                    path.unlink(missing_ok=True)
-                    gone.append(day)
+        with _ours():
+            days = sorted(date.fromisoformat(p.stem) for p in self._folder.glob("????-??-??.key"))
+            gone = [day for day in days if day <= until]
+            for day in gone:
+                self._path(day).unlink(missing_ok=True)
             self._sync()
-        except OSError as error:
-            raise StoreUnavailable("De sleutelmap is niet beschikbaar.") from error
-        return sorted(gone)
+        return gone
 
     def _date_key(self, day: date) -> bytes:
-        try:
-            return self._path(day).read_bytes()
-        except FileNotFoundError as error:
-            raise BodyDestroyed() from error
-        except OSError as error:
-            raise StoreUnavailable("De sleutelmap is niet beschikbaar.") from error
+        with _ours():
+            try:
+                return self._path(day).read_bytes()
+            except FileNotFoundError as error:
+                raise BodyDestroyed() from error
 
     def _make(self, day: date) -> None:
         """Whole and on disk, or not there; of two makers at once the first wins."""
@@ -95,12 +91,9 @@ class FileVault:
                 file.write(secrets.token_bytes(KEY_BYTES))
                 file.flush()
                 os.fsync(handle)
-            try:
+            with suppress(FileExistsError):
                 os.link(fresh, self._path(day))  # unlike rename it never replaces a key in use
-            except FileExistsError:
-                pass
-            finally:
-                fresh.unlink()
+            fresh.unlink()
         self._sync()
         self._durable.add(day)
 
@@ -113,3 +106,11 @@ class FileVault:
 
     def _path(self, day: date) -> Path:
         return self._folder / f"{day}.key"
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable("De sleutelmap is niet beschikbaar.") from error

@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from gateway.api.server import Servers
 from gateway.errors import GatewayError
 from gateway.model.envelop import source_of
+from gateway.security.tls import server_context
 from gateway.settings import Settings
 from gateway.simulators.party import Party
 
@@ -79,7 +80,7 @@ class National(Party):
         address = urlsplit(self.partner.url)
         self._servers = Servers(
             self._app(),
-            ssl_context=self.server_context(),
+            ssl_context=server_context(self.tls_files(), on_refused=lambda _: None),
             host=address.hostname or "127.0.0.1",
             port=address.port or 443,
         )

@@ -6,16 +6,20 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from gateway.bootstrap import Register
 from gateway.client import GatewayClient, Sent
-from gateway.core.ids import instant
-from gateway.errors import EnvelopeMismatch, GatewayError, IdReused, WrongAudience
+from gateway.core.ids import digest_of, instant
+from gateway.errors import EnvelopeMismatch, GatewayError, IdReused, NotFound, WrongAudience
+from gateway.model.partner import Partner
 from gateway.ports import Receipt, Unsealed
-from gateway.settings import PartnerEntry, Settings
+from gateway.security.identity import CertificateChecker
+from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
+from gateway.security.tls import TlsFiles, client_context
+from gateway.settings import Settings
 
 POLL_S = 0.2  # a person watches
 
@@ -29,6 +33,24 @@ class Party:
     """
 
     def __init__(self, settings: Settings, name: str) -> None:
+        """Raises NotFound: the configuration has no such partner."""
+        found = [entry for entry in settings.partner if entry.name == name]
+        if not found:
+            raise NotFound(f"{name} is geen partner in de configuratie.")
+        self.partner = found[0].partner()
+        self._settings, self._pki = settings, settings.at(settings.ca_certificates).parent
+        self._gateway = Partner(
+            name="gateway",
+            oin=settings.oin,
+            systeem=settings.systeem,
+            role="",
+            houses=frozenset(),
+            dialects={},
+            sends=frozenset(),
+            receives=frozenset(),
+        )
+        self.sealer = self._sealer(f"{name}-sign")
+        self.client = self.connection()
         self.folder = settings.directory / "simulators" / name
         for part in ("received", "sent"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
@@ -40,6 +62,43 @@ class Party:
             self._accepted[entry["id"]] = entry["digest"]
         self._lock, self._stopping = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+
+    def connection(self, *, tls: str = "", sign: str = "") -> GatewayClient:
+        """A connection with our own certificates, or with others of the same PKI."""
+        settings = self._settings
+        return GatewayClient(
+            f"https://{settings.host}:{settings.port}",
+            ssl_context=client_context(self.tls_files(tls)),
+            sealer=self._sealer(sign) if sign else self.sealer,
+            partner=self.partner,
+            gateway=self._gateway,
+        )
+
+    def tls_files(self, name: str = "") -> TlsFiles:
+        """Our own TLS certificate, or another of the same PKI."""
+        pair = self._pair(name or f"{self.partner.name}-tls")
+        ca, crl = self._settings.ca_certificates, self._settings.crl
+        return TlsFiles(pair.certificate, pair.key, self._settings.at(ca), self._settings.at(crl))
+
+    def _sealer(self, sign: str) -> JoseSealer:
+        settings = self._settings
+        theirs = PartnerCertificates(
+            (settings.at(settings.sign.certificate),), settings.at(settings.enc[0].certificate)
+        )
+        keys = KeyMaterial(
+            self.partner.oin, self._pair(sign), (self._pair(f"{self.partner.name}-enc"),)
+        )
+        return JoseSealer(
+            keys,
+            directory={"gateway": theirs},
+            partners=Register([self._gateway]),
+            checker=CertificateChecker(
+                ca=settings.at(settings.ca_certificates), crl=settings.at(settings.crl)
+            ),
+        )
+
+    def _pair(self, name: str) -> KeyPair:
+        return KeyPair(self._pki / f"{name}.crt", self._pki / f"{name}.key")
 
     def step(self) -> None:
         """One round of what this partner does by itself."""
@@ -89,6 +148,23 @@ class Party:
             _write(self._ledger, f"{line}\n".encode(), mode="ab")
             self._accepted[id] = unsealed.digest
         return receipt
+
+    def refusal(self, body: bytes, code: str) -> bytes:
+        """A signed refusal of what could not be accepted."""
+        return self.sealer.sign_receipt(
+            self._receipt("", digest_of(body), outcome="geweigerd", code=code)
+        )
+
+    def _receipt(self, id: str, digest: str, *, outcome: str, code: str = "") -> Receipt:
+        return Receipt(
+            id=id,
+            digest=digest,
+            outcome=outcome,
+            time=instant(datetime.now(UTC)),
+            issuer=self.partner.oin,
+            audience=self._gateway.oin,
+            code=code,
+        )
 
     def send(self, document: bytes, *, message_id: str, kind: str, content_type: str) -> Sent:
         """Offer a document; kept before it goes, so that a repeat is the same document."""
