@@ -139,6 +139,7 @@ def build(settings: Settings) -> Gateway:
             systeem=settings.systeem,
         )
         deliverer = Deliverer(
+            store=store,
             outgoing=outgoing,
             partners=partners,
             adapters=adapters,

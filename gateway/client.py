@@ -108,7 +108,7 @@ class GatewayClient:
 
     def inbox(self) -> list[dict[str, Any]]:
         """What lies ready for this organisation, oldest first."""
-        return list(self._json("GET", "/postbus")["berichten"])
+        return list(self._json("GET", "/postbus").get("berichten", ()))
 
     def fetch(self, delivery_id: str) -> Unsealed:
         """Open a waiting message, verified; it stays until `confirm`. Raises BadSeal."""
@@ -157,8 +157,7 @@ class GatewayClient:
         return receipt
 
     def _json(self, method: str, path: str, content: bytes | None = None) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._ask(method, path, content, JSON, MAX_JSON).body)
-        return found
+        return self._ask(method, path, content, JSON, MAX_JSON).members()
 
     def _ask(
         self,

@@ -14,7 +14,8 @@ from structlog.typing import EventDict, WrappedLogger
 EVENTS = """
     message_accepted message_refused message_repeated receiver_excluded
     delivery_settled delivery_failed delivery_expired worker_waits
-    bus_connection_failed bus_connection_lost bus_queue_lost delivery_not_packed crl_unreadable
+    bus_connection_failed bus_connection_lost bus_queue_lost delivery_not_packed
+    crl_unreadable certificates_unusable handshake_refused
     request request_failed foreign_log
 """.split()  # noqa: SIM905 (a list of words reads best as words)
 """Every event the gateway logs; free text is never the name of one."""
@@ -22,18 +23,17 @@ EVENTS = """
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{9}(?![0-9A-Za-z])", re.ASCII)  # as long as a BSN
 
 
-def configure(stream: TextIO = sys.stderr, *, level: int = logging.INFO) -> None:
-    """Send our events, and those of libraries without their texts, to the stream. Call once."""
+def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
+    """Send our events, and those of libraries without their texts, to stderr. Call once."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             drop_exceptions,
-            structlog.processors.JSONRenderer(serializer=_dumps),
-            strike_numbers,
+            structlog.processors.JSONRenderer(serializer=_line),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=lambda *_: _Line(stream),
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
@@ -52,9 +52,18 @@ def drop_exceptions(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def strike_numbers(_: WrappedLogger, __: str, line: str) -> str:
-    """Nine digits on their own may be a BSN, wherever in the line; 0 is as good a string as number."""
-    return _NUMBER.sub("0", line)
+class _Line:
+    """Writes to the stream, or to what stderr is at that moment."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def msg(self, message: str) -> None:
+        stream = self._stream or sys.stderr
+        stream.write(f"{message}\n")
+        stream.flush()
+
+    debug = info = warning = error = critical = msg
 
 
 class _Foreign(logging.Handler):
@@ -66,5 +75,7 @@ class _Foreign(logging.Handler):
         )
 
 
-def _dumps(event: EventDict, **_: object) -> str:
-    return orjson.dumps(event, default=lambda value: type(value).__name__).decode()
+def _line(event: EventDict, **_: object) -> str:
+    """JSON without anything that may be a BSN; 0 is as good a text as a number."""
+    line = orjson.dumps(event, default=lambda value: type(value).__name__).decode()
+    return _NUMBER.sub("0", line)

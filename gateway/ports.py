@@ -75,8 +75,11 @@ class Rendered:
 class Adapter(Protocol):
     """A family of dialects, both ways. Found by entry point `gateway.adapters`."""
 
-    name: str
-    dialects: frozenset[str]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dialects(self) -> frozenset[str]: ...
 
     def recognises(self, document: bytes) -> str | None:
         """The dialect this document is written in, by its root or type; None when not ours."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -27,15 +27,8 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
-class _Part(BaseModel):
-    """Base of the tables in the file: frozen, kebab-case, and nothing that is not known."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        populate_by_name=True,
-        alias_generator=lambda name: name.replace("_", "-"),
-    )
+class _Part(BaseModel, frozen=True, extra="forbid", alias_generator=lambda n: n.replace("_", "-")):
+    """Base of the tables in the file: kebab-case, and nothing that is not known."""
 
 
 class Keys(_Part):
@@ -218,12 +211,10 @@ def _snake(table: dict[str, Any]) -> dict[str, Any]:
 
 def _explain(error: ValidationError) -> str:
     """Every fault: the key as it stands in the file, and what to change. Values are not shown."""
+    rules = {"extra_forbidden": "is no key here: remove or respell it", "missing": "is missing"}
     faults = []
     for fault in error.errors(include_url=False, include_input=False):
         key = ".".join(str(part).replace("_", "-") for part in fault["loc"])
-        rule = {
-            "extra_forbidden": "is no key of the configuration: remove it or mend its spelling",
-            "missing": "is missing: add it",
-        }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+        rule = rules.get(fault["type"], fault["msg"].removeprefix("Value error, "))
         faults.append(f'"{key}" {rule}' if key else rule)
     return "; ".join(faults)

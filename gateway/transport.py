@@ -9,7 +9,7 @@ import ssl
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx2
 
@@ -45,14 +45,17 @@ class Reply(NamedTuple):
     headers: httpx2.Headers
     body: bytes
 
-    def problem(self) -> dict[str, str]:
-        """The texts of its RFC 9457 document; empty when it has none."""
+    def members(self) -> dict[str, Any]:
+        """Its JSON object; empty when it is none."""
         try:
             found = json.loads(self.body)
         except (ValueError, RecursionError):
             return {}
-        members = found.items() if isinstance(found, dict) else ()
-        return {name: value for name, value in members if isinstance(value, str)}
+        return found if isinstance(found, dict) else {}
+
+    def problem(self) -> dict[str, str]:
+        """The texts of its RFC 9457 document."""
+        return {name: value for name, value in self.members().items() if isinstance(value, str)}
 
 
 def open_client(ssl_context: ssl.SSLContext) -> httpx2.Client:

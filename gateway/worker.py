@@ -10,7 +10,7 @@ import structlog
 
 from gateway.core.deliver import Deliverer
 from gateway.errors import Unavailable
-from gateway.ports import Bus, Clock, Store
+from gateway.ports import Bus, Clock, Store, Taken
 
 WAKE_S = 0.2  # between two looks at the store: what a partner waits longer than it must
 TAKE_S = 0.5  # a delivery thread waits at the bus; also how long a stop waits for an idle one
@@ -78,13 +78,19 @@ class Worker:
         if taken is None:
             return 0.0
         try:
+            self._try(taken)
+        except Exception:
+            self._bus.give_back(taken)
+            raise
+        self._bus.done(taken)
+        return 0.0
+
+    def _try(self, taken: Taken) -> None:
+        try:
             self._deliverer.deliver(taken)
         except Unavailable:
-            self._bus.give_back(taken)
             raise
         except Exception as error:  # noqa: BLE001 (a bug must not make a delivery spin)
             # The text of an exception nobody foresaw may quote a document: only its class is told.
             log.error("delivery_failed", delivery=taken.delivery_id, error=type(error).__name__)
             self._deliverer.put_off(taken.delivery_id)
-        self._bus.done(taken)
-        return 0.0

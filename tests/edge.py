@@ -1,10 +1,8 @@
-"""A gateway's edge to test against: real TLS, real store, real core; only the seal is left open."""
+"""A gateway's edge to test against: real parts of the product on a throw-away PKI."""
 
 from __future__ import annotations
 
-import base64
 import importlib.util
-import json
 import re
 import ssl
 from collections.abc import Iterator, Sequence
@@ -13,11 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import httpx2
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 from fastapi import FastAPI
 
 from adapters.zsm import ADAPTER
@@ -28,15 +23,26 @@ from gateway.api.metrics import Metrics
 from gateway.api.server import Servers
 from gateway.bus.table import TableBus
 from gateway.core.accept import Acceptor
-from gateway.core.ids import digest_of, new_id
+from gateway.core.ids import instant, new_id
 from gateway.core.outgoing import Outgoing
 from gateway.core.policy import Policy
 from gateway.core.postbus import Postbus
 from gateway.core.routing import Routing
-from gateway.errors import BadSeal, CertificateRefused, ReceiptInvalid
 from gateway.model.envelop import source_of, type_of
 from gateway.model.partner import Partner
-from gateway.ports import Loss, NewDelivery, NewMessage, Outcome, Receipt, State, Unsealed
+from gateway.ports import (
+    Loss,
+    NewDelivery,
+    NewMessage,
+    Outcome,
+    Receipt,
+    Rendered,
+    State,
+)
+from gateway.security.identity import CertificateChecker, oin_of
+from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
+from gateway.security.tls import TlsFiles, server_context
+from gateway.security.vault import FileVault
 from gateway.store import open_store, upgrade
 
 GATEWAY = "00000099000000002000"
@@ -61,69 +67,9 @@ NATIONAL = replace(
     sends=frozenset({"bekendheidsuitslag"}),
     receives=frozenset({"bekendheidsverzoek"}),
 )
+GATEWAY_PARTNER = replace(ZSM, name="gateway", oin=GATEWAY, systeem="gateway", role="landelijk")
 STRANGER = "00000099000000009000"
 VCOB = Path(__file__).parent / "examples/stuf-jz/valid/vcobDi01.xml"
-
-
-class OpenSeal:
-    """
-    The Sealer and Vault ports in plain sight: here the HTTP edge is tested, and the seal elsewhere.
-    A token is base64 of JSON; what is not, is refused as the real one does.
-    """
-
-    def open(self, token: bytes, *, now: datetime) -> Unsealed:
-        try:
-            said = json.loads(base64.urlsafe_b64decode(token))
-            document = base64.b64decode(said["document"])
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise BadSeal() from error
-        digest = digest_of(document)
-        return Unsealed(ZSM, said["envelop"], token, document, digest)
-
-    def seal(
-        self, document: bytes, *, envelope: dict[str, Any], receiver: Partner, now: datetime
-    ) -> bytes:
-        said = {**envelope, "aud": receiver.oin, "iat": int(now.timestamp())}
-        return token({"envelop": said, "document": base64.b64encode(document).decode()})
-
-    def sign_receipt(self, receipt: Receipt) -> bytes:
-        return token({name: getattr(receipt, name) for name in Receipt.__slots__})
-
-    def verify_receipt(self, token: bytes, *, partner: Partner, now: datetime) -> Receipt:
-        try:
-            return Receipt(**json.loads(base64.urlsafe_b64decode(token)))
-        except (ValueError, TypeError) as error:
-            raise ReceiptInvalid() from error
-
-    def sign(self, payload: bytes) -> bytes:
-        return payload
-
-    verify_own = wrap_for_bus = unwrap_from_bus = sign
-
-
-class OpenVault:
-    """See `OpenSeal`."""
-
-    def new_key(self, destroy_by: date) -> tuple[bytes, bytes]:
-        return b"key", b"wrapped"
-
-    def unwrap(self, wrapped: bytes, destroy_by: date) -> bytes:
-        return b"key"
-
-    def seal(self, key: bytes, plaintext: bytes, *, context: str) -> bytes:
-        return plaintext
-
-    def open(self, key: bytes, sealed: bytes, *, context: str) -> bytes:
-        return sealed
-
-
-def token(said: dict[str, Any]) -> bytes:
-    return base64.urlsafe_b64encode(json.dumps(said).encode())
-
-
-def opened(token: str | bytes) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(token))
-    return found
 
 
 class Known:
@@ -187,33 +133,26 @@ def client_context(pki: Path, name: str | None) -> ssl.SSLContext:
     return context
 
 
-def server_context(pki: Path, refused: list[str], name: str = "gateway") -> ssl.SSLContext:
-    class Audited(ssl.SSLObject):
-        def do_handshake(self) -> None:
-            try:
-                super().do_handshake()
-            except ssl.SSLWantReadError:
-                raise
-            except ssl.SSLError as error:
-                refused.append(getattr(error, "verify_message", "") or str(error.reason))
-                raise
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.sslobject_class = Audited
-    context.load_cert_chain(pki / f"{name}-tls.crt", pki / f"{name}-tls.key")
-    context.load_verify_locations(pki / "ca.crt")
-    context.load_verify_locations(pki / "crl.pem")
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF | ssl.VERIFY_X509_STRICT
-    return context
+def tls_files(pki: Path, name: str) -> TlsFiles:
+    certificate, key = pki / f"{name}-tls.crt", pki / f"{name}-tls.key"
+    return TlsFiles(certificate, key, ca=pki / "ca.crt", crl=pki / "crl.pem")
 
 
-def oin_of(der: bytes) -> str:
-    subject = x509.load_der_x509_certificate(der).subject
-    found = subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)
-    if not found:
-        raise CertificateRefused("Het certificaat noemt geen OIN.")
-    return str(found[0].value)
+def sealer_of(pki: Path, name: str, oin: str, *others: Partner) -> JoseSealer:
+    """The sealer of one party, who knows the others."""
+
+    def pair(use: str) -> KeyPair:
+        return KeyPair(pki / f"{name}-{use}.crt", pki / f"{name}-{use}.key")
+
+    return JoseSealer(
+        KeyMaterial(oin, signing=pair("sign"), encryption=(pair("enc"),), bus_key=b"b" * 32),
+        directory={
+            p.name: PartnerCertificates((pki / f"{p.name}-sign.crt",), pki / f"{p.name}-enc.crt")
+            for p in others
+        },
+        partners=Known(*others),
+        checker=CertificateChecker(ca=pki / "ca.crt", crl=pki / "crl.pem"),
+    )
 
 
 def make_pki(folder: Path) -> Path:
@@ -222,6 +161,7 @@ def make_pki(folder: Path) -> Path:
     parties = [
         maker.Party("gateway", GATEWAY, "Gateway"),
         maker.Party("zsm", ZSM.oin, "Arrondissementsparket Test"),
+        maker.Party("zsm-twee", ZSM.oin, "Arrondissementsparket Test"),
         maker.Party("stranger", STRANGER, "Iemand anders"),
         maker.Party("landelijk", NATIONAL.oin, "Landelijk systeem Test"),
     ]
@@ -234,8 +174,9 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
     """The edge with a store, core and adapter behind it, on free ports."""
     url = f"sqlite:///{folder}/gateway.db"
     upgrade(url)
-    store, clock, sealer, vault = open_store(url), Now(), OpenSeal(), OpenVault()
+    store, clock, vault = open_store(url), Now(), FileVault(folder)
     partners = Known(ZSM, ZSM_TWO, NATIONAL)
+    sealer = sealer_of(pki, "gateway", GATEWAY, *partners.all())
     policy = Policy.read((resources.folder("mappings") / "doelbinding.toml").read_text())
     outgoing = Outgoing(store=store, sealer=sealer, vault=vault, own_oin=GATEWAY, systeem="gateway")
     services = Services(
@@ -266,7 +207,7 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
     with Servers(
         app,
         create_management_app(services, metrics),
-        ssl_context=server_context(pki, refused),
+        ssl_context=server_context(tls_files(pki, "gateway"), on_refused=refused.append),
     ) as servers:
         yield Running(pki, services, app, servers, refused)
     store.close()
@@ -283,7 +224,8 @@ def put(
     conversation: str = "gesprek",
 ) -> NewMessage:
     """A message in the store, waiting in its receiver's postbus."""
-    now = datetime.now(UTC)
+    now, destroy_by = datetime.now(UTC), date(2099, 1, 1)
+    _, wrapped = edge.services.postbus.outgoing.vault.new_key(destroy_by)
     message = NewMessage(
         id=new_id(now),
         message_id=f"b-{new_id(now)[-12:]}",
@@ -298,8 +240,8 @@ def put(
         answers=None,
         source="urn:test",
         received_at=now,
-        destroy_by=date(2030, 1, 1),
-        wrapped_key=b"wrapped",
+        destroy_by=destroy_by,
+        wrapped_key=wrapped,
         sealed_jws=b"jws",
         sealed_document=b"document",
         sealed_canonical=b"canonical",
@@ -317,15 +259,10 @@ def render(edge: Running, delivery_id: str) -> None:
     """What a worker does with a delivery for a postbus."""
     store, now = edge.services.store, datetime.now(UTC)
     store.claim(limit=100, lease_s=60, now=now)
-    store.save_rendered(
-        delivery_id,
-        sealed=b"het document",
-        digest="digest-eruit",
-        root="bekendheidsverzoek",
-        content_type="application/json",
-        loss=(),
-        now=now,
-    )
+    record = store.delivery(delivery_id)
+    assert record
+    made = Rendered("landelijk/1.0", "bekendheidsverzoek", "application/json", b"het document", ())
+    edge.services.postbus.outgoing.keep(record, made, now)
     store.settle(delivery_id, Outcome(State.ONDERWEG, "ligt in de postbus"), now=now)
 
 
@@ -338,30 +275,34 @@ def problem_code(answer: httpx2.Response) -> str:
     return str(problem["code"])
 
 
-def sealed_vcob(message_id: str, *, tail: bytes = b"") -> bytes:
-    """A bekendheidsverzoek of ZSM, ready to send."""
+def vcob(message_id: str) -> bytes:
+    """A bekendheidsverzoek of ZSM."""
     document = VCOB.read_text()
-    found = re.search("<[^>]*referentienummer[^>]*>([^<]*)<", document)
+    found = re.search("<StUF:referentienummer>([^<]*)<", document)
     assert found
-    document = document.replace(found[1], message_id)
+    return document.replace(found[1], message_id).encode()
+
+
+def sealed_vcob(edge: Running, message_id: str, *, tail: bytes = b"") -> bytes:
+    """The same, ready to send."""
+    now = datetime.now(UTC)
     said = {
         "specversion": "1.0",
         "id": message_id,
         "source": source_of(ZSM.oin, ZSM.systeem),
         "type": type_of("bekendheidsverzoek"),
+        "time": instant(now),
         "datacontenttype": "application/xml",
     }
-    seal = OpenSeal().seal
-    return seal(
-        document.encode() + tail,
-        envelope=said,
-        receiver=replace(ZSM, oin=GATEWAY),
-        now=datetime.now(UTC),
+    return sealer_of(edge.pki, "zsm", ZSM.oin, GATEWAY_PARTNER).seal(
+        vcob(message_id) + tail, envelope=said, receiver=GATEWAY_PARTNER, now=now
     )
 
 
-def receipt_for(delivery_id: str) -> bytes:
+def receipt_for(edge: Running, delivery_id: str) -> bytes:
     """What the national system signs for a delivery of `render`."""
-    outcome, time = "geaccepteerd", "2026-01-01T00:00:00Z"
-    receipt = Receipt(delivery_id, "digest-eruit", outcome, time, NATIONAL.oin, GATEWAY)
-    return OpenSeal().sign_receipt(receipt)
+    record = edge.services.store.delivery(delivery_id)
+    assert record
+    outcome, time = "geaccepteerd", instant(datetime.now(UTC))
+    receipt = Receipt(delivery_id, record.digest, outcome, time, NATIONAL.oin, GATEWAY)
+    return sealer_of(edge.pki, "landelijk", NATIONAL.oin, GATEWAY_PARTNER).sign_receipt(receipt)

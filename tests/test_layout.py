@@ -32,7 +32,6 @@ TOP = frozenset(
     }
 )  # fmt: skip
 MODULE_LINES = 400  # more is a second noun
-TEST_LINES = 600
 LONG = frozenset({"errors.py", "ports.py"})  # lists of small contracts, read as one page
 
 
@@ -172,16 +171,10 @@ def test_the_distribution_installs_two_packages_and_no_more() -> None:
     assert own <= {"gateway", "adapters"}
 
 
-@pytest.mark.parametrize(
-    ("limit", "paths"),
-    [(MODULE_LINES, modules()), (TEST_LINES, sorted((ROOT / "tests").rglob("*.py")))],
-    ids=["product", "tests"],
-)
-def test_no_module_is_too_long(limit: int, paths: list[Path]) -> None:
-    lines = {p.name: p.read_text("utf-8").count("\n") for p in paths if p.name not in LONG}
-    long = {name: count for name, count in lines.items() if count > limit}
+def test_no_module_is_too_long() -> None:
+    lines = {p.name: p.read_text("utf-8").count("\n") for p in modules() if p.name not in LONG}
 
-    assert long == {}
+    assert {name: count for name, count in lines.items() if count > MODULE_LINES} == {}
 
 
 def test_the_product_is_finished() -> None:

@@ -26,7 +26,7 @@ def test_what_init_writes_is_read_back(tmp_path: Path) -> None:
 
     assert (settings.port, settings.retry_ladder) == (8500, (2.0, 5.0))
     assert settings.database_url == f"sqlite:///{tmp_path}/gateway.db"
-    assert settings.at(settings.tls_key) == tmp_path / "pki" / "gateway-tls.key"
+    assert settings.at(settings.tls.key) == tmp_path / "pki" / "gateway-tls.key"
     zsm, landelijk = (entry.partner() for entry in settings.partner)
     assert (zsm.transport, zsm.dialect_for("bekendheidsuitslag")) == ("postbus", "stuf-jz/1.0.9")
     assert landelijk.url == f"https://127.0.0.1:{VALUES['landelijk_port']}/v1/berichten"
@@ -36,7 +36,7 @@ def test_what_init_writes_is_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("lane-key =", "lane-kee =", '"lane-kee" is no key of the configuration'),
+        ("lane-key =", "lane-kee =", '"lane-kee" is no key here'),
         ("lane-key =", "lane-kee =", '"lane-key" is missing'),
         ('role = "om"', 'rol = "om"', '"partner.0.rol" is no key'),
         ('naam = "Zorg', 'name = "Zorg', '"huis.0.naam" is missing'),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import InvalidValue
 from gateway.formats import stuf
-from gateway.formats.placement import Nil
+from gateway.formats.tree import Nil
 
 from .berichten import deeldatums, momenten
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -13,8 +15,9 @@ from gateway.bus import rabbitmq
 from gateway.bus.topology import Topology, definitions
 from gateway.errors import Misconfigured, TopologyMismatch
 from gateway.resources import folder
+from gateway.simulators.broker import installed
 
-from .broker import shared_broker
+from .broker import own_broker, shared_broker
 
 DEMO = ("zsm", "landelijk")
 
@@ -105,3 +108,17 @@ def test_the_check_names_what_has_another_shape(url: str, topology: Topology) ->
     assert f"'type' for exchange '{topology.dead.exchange}'" in caught.value.detail
     with pytest.raises(TopologyMismatch):
         rabbitmq.declare(url, replace(topology, partner=partner), DEMO)
+
+
+@pytest.mark.broker
+def test_rabbitmq_imports_the_definitions_and_then_passes_the_check(tmp_path: Path) -> None:
+    (tmp_path / "definitions.json").write_text(definitions(Topology.load(), DEMO))
+    with own_broker(tmp_path) as broker:
+        script, _ = installed()
+        command = [
+            str(Path(script).with_name("rabbitmqctl")),
+            "import_definitions",
+            "definitions.json",
+        ]
+        subprocess.run(command, env=broker.environment(), cwd=tmp_path, check=True, timeout=60)
+        rabbitmq.check(broker.url, Topology.load(), DEMO)

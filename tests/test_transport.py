@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,23 +20,25 @@ from starlette.routing import Route
 from gateway import transport
 from gateway.api.server import Servers
 from gateway.client import GatewayClient, RefusedByGateway
-from gateway.errors import GatewayError, PartnerUnavailable, ReceiptInvalid
+from gateway.errors import PartnerUnavailable, ReceiptInvalid
+from gateway.model.partner import Partner
+from gateway.ports import Receipt
+from gateway.security.seal import JoseSealer
+from gateway.security.tls import client_context, server_context
 from gateway.transport import FAULTS, HttpsTransport, retry_after
 
 from .edge import (
-    GATEWAY,
+    GATEWAY_PARTNER,
     NATIONAL,
     ZSM,
-    OpenSeal,
     Running,
-    client_context,
     make_pki,
-    opened,
     put,
     render,
     running,
-    sealed_vcob,
-    server_context,
+    sealer_of,
+    tls_files,
+    vcob,
 )
 
 SEEN: list[dict[str, Any]] = []
@@ -73,18 +74,20 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def partner(pki: Path) -> Iterator[str]:
     app = Starlette(routes=[Route("/{status}/{what}", receive, methods=["POST"])])
-    with Servers(app, ssl_context=server_context(pki, [], "landelijk")) as servers:
+    with Servers(
+        app, ssl_context=server_context(tls_files(pki, "landelijk"), on_refused=print)
+    ) as servers:
         yield f"https://localhost:{servers.port}"
 
 
 @pytest.fixture(scope="module")
 def pusher(pki: Path) -> Iterator[HttpsTransport]:
-    pusher = HttpsTransport(client_context(pki, "gateway"))
+    pusher = HttpsTransport(client_context(tls_files(pki, "gateway")))
     yield pusher
     pusher.close()
 
 
-def at(url: str) -> Any:
+def at(url: str) -> Partner:
     return replace(NATIONAL, transport="push", url=url)
 
 
@@ -147,8 +150,8 @@ def test_only_a_trusted_receiver_over_tls_gets_anything(
     ):
         with pytest.raises(PartnerUnavailable):
             pusher.push(at(url), b"sealed")
-    strangers = HttpsTransport(ssl.create_default_context())
-    for unfit in (strangers, HttpsTransport(client_context(pki, "broken-revoked"))):
+    strangers = HttpsTransport(ssl.create_default_context())  # of other CAs
+    for unfit in (strangers, HttpsTransport(client_context(tls_files(pki, "broken-revoked")))):
         with pytest.raises(PartnerUnavailable):
             unfit.push(at(f"{partner}/202/receipt"), b"sealed")
         unfit.close()
@@ -206,25 +209,21 @@ def edge(pki: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
         yield edge
 
 
-def connect(edge: Running, partner: Any) -> GatewayClient:
+def connect(edge: Running, partner: Partner) -> GatewayClient:
     return GatewayClient(
         edge.url,
-        ssl_context=client_context(edge.pki, partner.name),
-        sealer=OpenSeal(),
+        ssl_context=client_context(tls_files(edge.pki, partner.name)),
+        sealer=sealer_of(edge.pki, partner.name, partner.oin, GATEWAY_PARTNER),
         partner=partner,
-        gateway=replace(ZSM, name="gateway", oin=GATEWAY),
+        gateway=GATEWAY_PARTNER,
     )
-
-
-def document_of(message_id: str) -> bytes:
-    return OpenSeal().open(sealed_vcob(message_id), now=datetime.now(UTC)).document
 
 
 def test_a_partner_sends_follows_and_finds_its_message(edge: Running) -> None:
     with connect(edge, ZSM) as zsm:
         assert ZSM.oin == zsm.ping()["oin"]
         sent = zsm.send(
-            document_of("klant-1"),
+            vcob("klant-1"),
             message_id="klant-1",
             kind="bekendheidsverzoek",
             content_type="application/xml",
@@ -254,21 +253,21 @@ def test_a_partner_sees_why_it_was_refused_with_proof(edge: Running) -> None:
 def test_a_receipt_that_says_something_else_is_not_believed(
     edge: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sign = OpenSeal.sign_receipt
-    with connect(edge, ZSM) as zsm:
-        for member in ("id", "digest", "audience", "issuer", "outcome"):
+    sign = JoseSealer.sign_receipt
+    for member in ("id", "digest", "audience", "issuer", "outcome", "code"):
 
-            def forge(self: OpenSeal, receipt: Any, member: str = member) -> bytes:
-                return sign(self, replace(receipt, **{member: "anders"}))
+        def forge(self: JoseSealer, receipt: Receipt, member: str = member) -> bytes:
+            other = "geweigerd" if member == "outcome" else "anders"
+            return sign(self, replace(receipt, **{member: other}))
 
-            monkeypatch.setattr(OpenSeal, "sign_receipt", forge)
-            with pytest.raises(ReceiptInvalid):
-                zsm.send(
-                    document_of(f"vals-{member}"),
-                    message_id=f"vals-{member}",
-                    kind="bekendheidsverzoek",
-                    content_type="application/xml",
-                )
+        monkeypatch.setattr(JoseSealer, "sign_receipt", forge)
+        with connect(edge, ZSM) as zsm, pytest.raises(ReceiptInvalid):
+            zsm.send(
+                vcob(f"vals-{member}"),
+                message_id=f"vals-{member}",
+                kind="bekendheidsverzoek",
+                content_type="application/xml",
+            )
 
 
 def test_a_partner_fetches_and_confirms_what_lies_in_its_postbus(edge: Running) -> None:
@@ -279,8 +278,8 @@ def test_a_partner_fetches_and_confirms_what_lies_in_its_postbus(edge: Running) 
         assert [accepted, refused] == [row["id"] for row in client.inbox()]
         fetched = client.fetch(accepted)
         assert (accepted, b"het document") == (fetched.envelope["id"], fetched.document)
-        client.confirm(accepted, "digest-eruit")
-        client.confirm(refused, "digest-eruit", refuse="code-onbekend")
+        client.confirm(accepted, fetched.digest)
+        client.confirm(refused, fetched.digest, refuse="code-onbekend")
         assert [] == client.inbox()
     states = [edge.services.store.delivery(id) for id in (accepted, refused)]
     assert ["afgeleverd", "dood"] == [record.state for record in states if record]

@@ -321,6 +321,22 @@ def test_the_place_does_not_depend_on_the_prefixes_of_the_sender() -> None:
     assert refusal.value.path == "JZ:vcobDi01/JZ:object/JZ:soortVerzoeker"
 
 
+@pytest.mark.parametrize("prefix", ["p" * 99, "p" * 300, "é" * 120])
+def test_a_long_prefix_costs_precision_at_most(prefix: str) -> None:
+    document = etree.tostring(changed(f"{OBJECT}/JZ:soortVerzoeker", text("99"))).decode()
+    document = document.replace("JZ:", f"{prefix}:").replace(":JZ=", f":{prefix}=")
+    with pytest.raises(InvalidDocument) as refusal:
+        SCHEMA.validate(read(document.encode()))
+    assert "JZ:vcobDi01/JZ:object/JZ:soortVerzoeker".startswith(str(refusal.value.path)[:-2])
+
+
+def test_elements_with_and_without_namespace_are_told_apart() -> None:
+    root = changed(OBJECT, lambda node: node.insert(0, etree.fromstring("<identificatie/>")))
+    with pytest.raises(InvalidDocument) as refusal:
+        SCHEMA.validate(root)
+    assert refusal.value.path == "JZ:vcobDi01/JZ:object/identificatie"
+
+
 def test_an_unknown_root_is_an_unknown_document() -> None:
     for document in (f"<{MARK}/>", f'<{MARK} xmlns="{PREFIXES["JZ"]}"/>', "<vcobDi01/>"):
         with pytest.raises(UnknownDocument) as refusal:
@@ -484,6 +500,18 @@ def test_what_xml_cannot_say_is_not_expressible(change: Any, path: str) -> None:
 def test_an_unknown_key_is_a_bug(key: str) -> None:
     with pytest.raises(ValueError, match="unknown keys"):
         to_xml(full() | {OBJECT: full()[OBJECT] | {key: MARK}}, VCOB)
+
+
+@pytest.mark.parametrize("value", [[{}], [], "x"])
+def test_one_for_many_and_many_for_one_are_bugs(value: Any) -> None:
+    tree = full()
+    extra = {"StUF:extraElementen": {"StUF:extraElement": "x"}}
+    person(tree).update(extra if value == "x" else {"BG:voornamen": value})
+    if value == []:
+        SCHEMA.validate(read(to_xml(tree, VCOB)))  # an empty list is absent
+    else:
+        with pytest.raises(ValueError, match="one for many"):
+            to_xml(tree, VCOB)
 
 
 def test_awkward_text_survives() -> None:

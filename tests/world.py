@@ -8,8 +8,10 @@ depends on no mapping.
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import itertools
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -94,6 +96,7 @@ def pki() -> Path:
     spec.loader.exec_module(module)
     parties = [module.Party(p.name, p.oin, p.name) for p in (SELF, *PARTNERS)]
     target = Path(mkdtemp(prefix="zvh-pki-"))
+    atexit.register(shutil.rmtree, target)
     module.make_pki(target, parties)
     return target
 
@@ -269,20 +272,26 @@ class World:
     def sealer_of(self, name: str) -> Sealer:
         """The seal of a partner, or of the gateway itself."""
         if name not in self._sealers:
-            others = Register([SELF]) if name != SELF.name else self.partners
-            party = next(p for p in (SELF, *PARTNERS) if p.name == name)
-            self._sealers[name] = JoseSealer(
-                KeyMaterial(
-                    oin=party.oin,
-                    signing=_pair(name, "sign"),
-                    encryption=(_pair(name, "enc"),),
-                    bus_key=b"b" * 32 if party is SELF else None,
-                ),
-                directory={p.name: _certificates(p.name) for p in others.all()},
-                partners=others,
-                checker=CertificateChecker(ca=pki() / "ca.crt", crl=pki() / "crl.pem"),
-            )
+            self._sealers[name] = self.make_sealer(name)
         return self._sealers[name]
+
+    def make_sealer(
+        self, name: str, *, knows: Sequence[Partner] = (), also_opens: Sequence[str] = ()
+    ) -> Sealer:
+        """A partner knows the gateway (and `knows`), the gateway its partners."""
+        party = next(p for p in (SELF, *PARTNERS) if p.name == name)
+        others = self.partners if party is SELF else Register([SELF, *knows])
+        return JoseSealer(
+            KeyMaterial(
+                oin=party.oin,
+                signing=_pair(name, "sign"),
+                encryption=tuple(_pair(one, "enc") for one in (name, *also_opens)),
+                bus_key=b"b" * 32 if party is SELF else None,
+            ),
+            directory={p.name: _certificates(p.name) for p in others.all()},
+            partners=others,
+            checker=CertificateChecker(ca=pki() / "ca.crt", crl=pki() / "crl.pem"),
+        )
 
     def partner(self, name: str) -> Partner:
         return self.partners.known[name]
@@ -334,9 +343,11 @@ class World:
         *,
         sender: str = "zsm",
         body: bytes | None = None,
+        sealer: Sealer | None = None,
+        receiver: Partner = SELF,
         **envelope: Any,
     ) -> bytes:
-        """A document sealed by its sender; `envelope` changes attributes, None leaves one out."""
+        """A document sealed by its sender; `envelope` changes attributes."""
         system = self.partner(sender)
         head = {
             "specversion": "1.0",
@@ -345,11 +356,13 @@ class World:
             "type": event["type"],
             "time": event["time"],
             "datacontenttype": "application/json",
+            **envelope,
         }
-        head = {k: v for k, v in {**head, **envelope}.items() if v is not None}
-        document = orjson.dumps(event) if body is None else body
-        return self.sealer_of(sender).seal(
-            document, envelope=head, receiver=SELF, now=self.clock.now()
+        return (sealer or self.sealer_of(sender)).seal(
+            orjson.dumps(event) if body is None else body,
+            envelope=head,
+            receiver=receiver,
+            now=self.clock.now(),
         )
 
     def send(

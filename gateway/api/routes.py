@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import AliasPath, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from gateway.api import Services
@@ -147,63 +146,82 @@ By = Annotated[Asker, Depends(asker)]
 
 
 @asynccontextmanager
-async def body(request: Request, *, media_type: str, limit: int) -> AsyncIterator[bytes]:
-    """A body, held within bounds of size, time and memory whatever Content-Length claims."""
+async def body(
+    request: Request, *, media_type: str, limit: int, cut: bool = False
+) -> AsyncIterator[bytes]:
+    """
+    A body, held within bounds of size, time and memory whatever Content-Length claims.
+
+    Reading stops at the first chunk beyond `limit`: TooLarge, or with `cut` what was read so far.
+    """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != media_type:
         raise HTTPException(415)
-    too_large = TooLarge(f"De inhoud van het verzoek is ten hoogste {limit} bytes.")
-    if int(request.headers.get("content-length", 0)) > limit:
-        raise too_large
-    state, held = request.app.state, bytearray()
+    state, held, chunks = request.app.state, 0, []
     try:
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 async for chunk in request.stream():
-                    if len(held) + len(chunk) > limit:
-                        raise too_large
                     if state.in_flight + len(chunk) > MAX_IN_FLIGHT:
                         raise Unavailable()
-                    held += chunk
-                    state.in_flight += len(chunk)
+                    held, state.in_flight = held + len(chunk), state.in_flight + len(chunk)
+                    chunks.append(chunk)
+                    if held > limit:
+                        break
         except TimeoutError:
             raise HTTPException(408) from None
-        yield bytes(held)
+        if held > limit and not cut:
+            raise TooLarge(f"De inhoud van het verzoek is ten hoogste {limit} bytes.")
+        yield b"".join(chunks)
     finally:
-        state.in_flight -= len(held)
+        state.in_flight -= held
 
 
-def jose(text: str, status: int = 200) -> dict[str, Any]:
-    """How OpenAPI describes an answer in JOSE."""
-    content = {JOSE: {"schema": {"type": "string"}}}
-    return {
-        "response_class": Response,
-        "responses": {status: {"description": text, "content": content}},
-    }
+async def sealed(request: Request, _: By) -> AsyncIterator[bytes]:
+    # The seal takes no more than MAX_BODY: what is too large the core refuses, and signs for it.
+    async with body(request, media_type=JOSE, limit=MAX_BODY, cut=True) as token:
+        yield token
 
 
-def takes(media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+async def proof(request: Request, _: By) -> AsyncIterator[bytes]:
+    async with body(request, media_type=JOSE, limit=MAX_SMALL) as token:
+        yield token
+
+
+async def asked(request: Request, _: By) -> Zoekvraag:
+    async with body(request, media_type="application/json", limit=MAX_SMALL) as text:
+        try:
+            return Zoekvraag.model_validate_json(text)
+        except ValidationError as error:
+            raise invalid(error.errors()) from None
+
+
+Sealed = Annotated[bytes, Depends(sealed)]
+Proof = Annotated[bytes, Depends(proof)]
+Asked = Annotated[Zoekvraag, Depends(asked)]
+
+
+def takes(media_type: str, schema: dict[str, str]) -> dict[str, Any]:
     """How OpenAPI describes a body that we read ourselves."""
     return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
 
 
+class Jose(Response):
+    """Signed bytes, as they are."""
+
+    media_type = JOSE
+
+
+JOSE_BODY = takes(JOSE, {"type": "string"})
+ZOEK_BODY = takes("application/json", {"$ref": "#/components/schemas/Zoekvraag"})
 router = APIRouter(prefix="/v1")
 
 
-@router.post(
-    "/berichten",
-    summary="Biedt een bericht aan, verzegeld volgens zvh-jose-1",
-    status_code=202,
-    openapi_extra=takes(JOSE, {"type": "string"}),
-    **jose("Ontvangstbewijs; een herhaling krijgt hetzelfde", 202),
-)
-async def bied_aan(request: Request, services: With, by: By) -> Response:
-    async with body(request, media_type=JOSE, limit=MAX_BODY) as sealed:
-        return await run_in_threadpool(_accept, services, request.app.state.metrics, by, sealed)
-
-
-def _accept(services: Services, metrics: Metrics, by: Asker, sealed: bytes) -> Response:
+@router.post("/berichten", status_code=202, response_class=Jose, openapi_extra=JOSE_BODY)
+def bied_aan(request: Request, services: With, by: By, token: Sealed) -> Response:
+    """Biedt een verzegeld bericht aan; een herhaling krijgt hetzelfde ontvangstbewijs."""
+    metrics: Metrics = request.app.state.metrics
     with metrics.seconds.time():
-        accepted = services.acceptor.accept(sealed, tls_oin=by.oin)
+        accepted = services.acceptor.accept(token, tls_oin=by.oin)
     if accepted.error:
         metrics.refused.labels(by.partners[0].name, accepted.error.code).inc()
         return problem(accepted.error, receipt=accepted.receipt)
@@ -211,25 +229,12 @@ def _accept(services: Services, metrics: Metrics, by: Asker, sealed: bytes) -> R
         metrics.repeated.inc()
     elif record := services.store.message(str(accepted.internal_id)):
         metrics.accepted.labels(record.sender, record.kind).inc()
-    location = {"Location": f"/v1/berichten/{accepted.internal_id}"}
-    return Response(accepted.receipt, 202, location, JOSE)
+    return Jose(accepted.receipt, 202, {"Location": f"/v1/berichten/{accepted.internal_id}"})
 
 
-@router.post(
-    "/berichten/_zoek",
-    summary="Zoekt in uw eigen berichten, nieuwste eerst",
-    openapi_extra=takes("application/json", {"$ref": "#/components/schemas/Zoekvraag"}),
-)
-async def zoek(request: Request, services: With, by: By) -> Zoekresultaat:
-    async with body(request, media_type="application/json", limit=MAX_SMALL) as text:
-        try:
-            asked = Zoekvraag.model_validate_json(text)
-        except ValidationError as error:
-            raise invalid(error.errors()) from None
-    return await run_in_threadpool(_search, services, by, asked)
-
-
-def _search(services: Services, by: Asker, asked: Zoekvraag) -> Zoekresultaat:
+@router.post("/berichten/_zoek", openapi_extra=ZOEK_BODY)
+def zoek(services: With, by: By, asked: Asked) -> Zoekresultaat:
+    """Zoekt in uw eigen berichten, nieuwste eerst."""
     query = Query(
         kind=asked.soort,
         state=asked.staat,
@@ -246,55 +251,42 @@ def _search(services: Services, by: Asker, asked: Zoekvraag) -> Zoekresultaat:
     return Zoekresultaat.model_validate({"berichten": page, "volgende": rest})
 
 
-@router.get("/berichten/{id}", summary="Toont hoe het met uw bericht staat")
+@router.get("/berichten/{id}")
 def status(id: Id, services: With, by: By) -> Berichtstatus:
+    """Toont hoe het met uw bericht staat."""
     record = by.own(services.store.message(id))
     deliveries = services.store.deliveries_of(id)
     return Berichtstatus.model_validate({"bericht": record, "afleveringen": deliveries})
 
 
-@router.get(
-    "/berichten/{id}/ontvangstbewijs",
-    summary="Geeft het ontvangstbewijs nogmaals",
-    **jose("Het ontvangstbewijs, byte voor byte"),
-)
+@router.get("/berichten/{id}/ontvangstbewijs", response_class=Jose)
 def ontvangstbewijs(id: Id, services: With, by: By) -> Response:
+    """Geeft het ontvangstbewijs nogmaals, byte voor byte."""
     by.own(services.store.message(id))
-    return Response(services.store.receipt_of(id), media_type=JOSE)
+    return Jose(services.store.receipt_of(id))
 
 
-@router.get("/postbus", summary="Noemt wat voor u klaarligt, oudste eerst")
+@router.get("/postbus")
 def postbus(services: With, by: By, limiet: Limit = 50) -> Postbuslijst:
+    """Noemt wat voor u klaarligt, oudste eerst."""
     lists = (services.postbus.list(partner, limit=limiet) for partner in by.partners)
     oldest_first = sorted(chain(*lists), key=lambda record: record.created_at)
     return Postbuslijst.model_validate({"berichten": oldest_first[:limiet]})
 
 
-@router.get(
-    "/postbus/{id}",
-    summary="Geeft een bericht, verzegeld voor u; het blijft liggen tot u het bevestigt",
-    **jose("JWE compact volgens zvh-jose-1"),
-)
+@router.get("/postbus/{id}", response_class=Jose)
 def haal_op(id: Id, services: With, by: By) -> Response:
-    partner = by.mine(services.store.delivery(id))
-    return Response(services.postbus.fetch(partner, id), media_type=JOSE)
+    """Geeft een bericht, verzegeld voor u; het blijft liggen tot u het bevestigt."""
+    return Jose(services.postbus.fetch(by.mine(services.store.delivery(id)), id))
 
 
-@router.post(
-    "/postbus/{id}/bevestiging",
-    summary="Bevestigt de ontvangst met uw ondertekende ontvangstbewijs",
-    status_code=204,
-    openapi_extra=takes(JOSE, {"type": "string"}),
-)
-async def bevestig(id: Id, request: Request, services: With, by: By) -> None:
-    async with body(request, media_type=JOSE, limit=MAX_SMALL) as proof:
-        await run_in_threadpool(_confirm, services, by, id, proof)
+@router.post("/postbus/{id}/bevestiging", status_code=204, openapi_extra=JOSE_BODY)
+def bevestig(id: Id, services: With, by: By, token: Proof) -> None:
+    """Bevestigt de ontvangst met uw ondertekende ontvangstbewijs."""
+    services.postbus.confirm(by.mine(services.store.delivery(id)), id, token)
 
 
-def _confirm(services: Services, by: Asker, id: str, proof: bytes) -> None:
-    services.postbus.confirm(by.mine(services.store.delivery(id)), id, proof)
-
-
-@router.get("/ping", summary="Toont wie u voor de gateway bent")
-async def ping(services: With, by: By) -> Ping:
+@router.get("/ping")
+def ping(services: With, by: By) -> Ping:
+    """Toont wie u voor de gateway bent."""
     return Ping(oin=by.oin, tijd=services.clock.now(), versie=services.version)

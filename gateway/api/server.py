@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -79,21 +79,18 @@ class _Server(uvicorn.Server):
         yield  # two servers in a process: `Servers.run` handles signals for both
 
 
-def _server(app: ASGIApp, ssl_context: ssl.SSLContext | None) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            app,
-            http=MutualTlsProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_S,
-            ssl_context_factory=(lambda *_: ssl_context) if ssl_context else None,
-        )
+def _server(app: ASGIApp, tls: ssl.SSLContext | None) -> _Server:
+    quiet: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False}
+    unused: dict[str, Any] = {"ws": "none", "lifespan": "off", "proxy_headers": False}
+    config = uvicorn.Config(
+        app,
+        http=MutualTlsProtocol,
+        timeout_graceful_shutdown=GRACE_S,
+        ssl_context_factory=(lambda *_: tls) if tls else None,
+        **quiet,
+        **unused,
     )
+    return _Server(config)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from random import uniform
 from threading import Event, Lock, Thread
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import pika
 import structlog
@@ -27,6 +27,7 @@ _PREFETCH = 16  # parcels of one partner waiting in a worker: hides the way, hoa
 _CONFIRM_S = 10.0  # a quorum queue confirms within milliseconds, a lease lasts minutes
 _OPEN_S = 2.0
 _PAUSE_S = (0.1, 5.0)  # before connecting again, first and longest
+_AGAIN_S = 2.0  # before asking for a missing queue again
 _DEFAULTS = {"heartbeat": 30, "blocked_connection_timeout": 30, "socket_timeout": 5}
 _OTHER_SHAPE = (404, 406)  # AMQP 0-9-1 §1.2: not-found, precondition-failed
 
@@ -35,8 +36,6 @@ _REASONS: dict[type[BaseException], str] = {
     exceptions.ProbableAuthenticationError: "De broker weigert de aanmelding.",
     exceptions.ProbableAccessDeniedError: "De broker geeft geen toegang tot de vhost.",
     exceptions.ConnectionBlockedTimeout: "De broker neemt niets aan: geheugen of schijf is vol.",
-    exceptions.AMQPHeartbeatTimeout: "De broker laat niets meer van zich horen.",
-    exceptions.IncompatibleProtocolError: "Daar luistert geen AMQP 0-9-1-broker.",
     exceptions.AMQPConnectionError: "De broker is niet bereikbaar.",
     exceptions.AMQPChannelError: "De broker heeft het kanaal gesloten.",
     exceptions.AMQPError: "De broker houdt zich niet aan het protocol.",
@@ -78,7 +77,7 @@ class RabbitBus:
         with self._pumping:
             self._publisher.wait_open()
             ids = self._source.claim(_WINDOW)
-            window = _Window(set(ids))
+            window = _Window(lost=set(ids))
             try:
                 parcels = [parcel for parcel in map(self._parcel, ids) if parcel]
                 window.lost.intersection_update(parcel.delivery_id for parcel in parcels)
@@ -119,10 +118,10 @@ class RabbitBus:
         """
         with _dialogue(self._url) as connection:
             channel = connection.channel()
-            found = [_declare_queue(channel, queue, passive=True) for queue in self._queues]
+            found = [_queue(channel, queue, passive=True).method for queue in self._queues]
         return [
             QueueStatus(f.queue, f.message_count, self._held[f.queue], f.consumer_count)
-            for f in (frame.method for frame in found)
+            for f in found
         ]
 
     def ping(self) -> None:
@@ -166,7 +165,7 @@ class RabbitBus:
             if connection.is_open:
                 log.warning("bus_queue_lost", queue=name, error=type(reason).__name__)
                 again = partial(self._subscribe, connection, name)
-                connection.ioloop.call_later(_PAUSE_S[1], again)
+                connection.ioloop.call_later(_AGAIN_S, again)
 
         if connection.is_open:
             connection.channel(on_open_callback=opened)
@@ -191,8 +190,8 @@ def declare(url: str, topology: Topology, partners: Iterable[str]) -> None:
     with _dialogue(url) as connection:
         channel = connection.channel()
         for queue in topology.queues(partners):
-            _declare_exchange(channel, queue, passive=False)
-            _declare_queue(channel, queue, passive=False)
+            _exchange(channel, queue, passive=False)
+            _queue(channel, queue, passive=False)
             channel.queue_bind(queue.name, queue.exchange, queue.routing_key)
 
 
@@ -200,17 +199,16 @@ def check(url: str, topology: Topology, partners: Iterable[str]) -> None:
     """
     Raises TopologyMismatch naming every queue and exchange that is missing or of another shape.
 
-    Bindings are not checked: AMQP has no question for them, `pump` finds a missing one. Needs
-    the permission to configure.
+    Needs the permission to configure. AMQP cannot ask for bindings: `pump` finds a missing one.
     """
     differences: dict[str, None] = {}
     with _dialogue(url) as connection:
         for queue in topology.queues(partners):
-            for declare_it in (_declare_exchange, _declare_queue):
+            for make in (_exchange, _queue):
                 try:
                     with connection.channel() as channel:
-                        declare_it(channel, queue, passive=True)  # absent is not made here,
-                        declare_it(channel, queue, passive=False)  # and this compares shapes
+                        make(channel, queue, passive=True)  # fails on what is absent
+                        make(channel, queue, passive=False)  # so this makes nothing: it compares
                 except exceptions.ChannelClosedByBroker as error:
                     if not isinstance(translate(error), TopologyMismatch):
                         raise
@@ -219,11 +217,11 @@ def check(url: str, topology: Topology, partners: Iterable[str]) -> None:
         raise TopologyMismatch("; ".join(differences))
 
 
-def _declare_exchange(channel: Any, queue: Queue, *, passive: bool) -> Any:
+def _exchange(channel: Any, queue: Queue, *, passive: bool) -> Any:
     return channel.exchange_declare(queue.exchange, queue.type, passive=passive, durable=True)
 
 
-def _declare_queue(channel: Any, queue: Queue, *, passive: bool) -> Any:
+def _queue(channel: Any, queue: Queue, *, passive: bool) -> Any:
     arguments = queue.arguments
     return channel.queue_declare(queue.name, passive=passive, durable=True, arguments=arguments)
 
@@ -245,15 +243,13 @@ def _dialogue(url: str) -> Iterator[Any]:
         raise translate(error) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Handle:
+class _Handle(NamedTuple):
     channel: Any
     tag: int
     queue: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Parcel:
+class _Parcel(NamedTuple):
     delivery_id: str
     receiver: str
     token: bytes
@@ -261,7 +257,7 @@ class _Parcel:
 
 @dataclass(slots=True)
 class _Window:
-    """Publishes under way: `lost` shrinks as the broker confirms."""
+    """Publishes under way; the broker's answers shrink `lost`."""
 
     lost: set[str]
     waiting: dict[int, str] = field(default_factory=dict)  # number of the publish: delivery
@@ -365,18 +361,13 @@ class _Publisher(_Link):
         connection.channel(on_open_callback=opened)
 
     def _send(self, parcels: list[_Parcel], window: _Window) -> None:
-        for parcel in parcels:
+        for delivery_id, receiver, token in parcels:
             if not self._channel.is_open:
                 return window.settled.set()
             self._published += 1
-            window.waiting[self._published] = parcel.delivery_id
-            self._channel.basic_publish(
-                self._exchange,
-                parcel.receiver,
-                parcel.token,
-                pika.BasicProperties(message_id=parcel.delivery_id, delivery_mode=2),
-                mandatory=True,
-            )
+            window.waiting[self._published] = delivery_id
+            lasting = pika.BasicProperties(message_id=delivery_id, delivery_mode=2)
+            self._channel.basic_publish(self._exchange, receiver, token, lasting, mandatory=True)
 
     def _answered(self, frame: Any) -> None:
         answer, window = frame.method, self._window

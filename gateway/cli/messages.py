@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from getpass import getuser
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +14,7 @@ import typer
 from gateway.cli.offline import installed, read, recognise
 from gateway.cli.output import HERE, Dir, Json, records, say, table, write_json
 from gateway.errors import NotFound
-from gateway.ports import DeliveryRecord, MessageRecord, State, Store
+from gateway.ports import Loss, MessageRecord, State, Store
 from gateway.settings import load
 
 As = Annotated[str, typer.Option("--as", metavar="PARTNER", help="Whose certificates to use.")]
@@ -73,12 +72,12 @@ def inbox(
 
     with Party(load(dir), partner).client as client:
         rows = client.inbox()
-        for row in rows if take else ():
-            unsealed = client.fetch(row["id"])
-            suffix = "xml" if unsealed.document.lstrip().startswith(b"<") else "json"
+        if take is not None:
             take.mkdir(parents=True, exist_ok=True)
-            (take / f"{row['id']}.{suffix}").write_bytes(unsealed.document)
-            client.confirm(row["id"], unsealed.digest)
+            for row in rows:
+                unsealed = client.fetch(row["id"])
+                (take / f"{row['id']}.document").write_bytes(unsealed.document)
+                client.confirm(row["id"], unsealed.digest)
     records(f"Postbus of {partner}", rows, as_json=json, empty="The postbus is empty.")
 
 
@@ -100,26 +99,29 @@ def trace(
 
 def way(store: Store, message: MessageRecord) -> dict[str, Any]:
     """All that is known of a message without opening it: record, deliveries, every step in order."""
-    deliveries = store.deliveries_of(message.id)
-    steps = [
-        {"at": e.at, "delivery": e.delivery, "step": e.name, "detail": e.detail}
-        for e in store.events_of(message.id)
-    ]
-    for delivery in deliveries:
-        for attempt in store.attempts_of(delivery.id):
-            detail = f"number {attempt['number']}: {attempt['outcome']}"
-            if attempt["status"]:
-                detail += f", HTTP {attempt['status']}"
-            if attempt["code"]:
-                detail += f", {attempt['code']}"
-            detail += f", {attempt['duration_ms']:.0f} ms"
-            detail += ", receipt kept" if attempt["receipt"] else ""
-            steps.append(
-                {"at": attempt["at"], "delivery": delivery.id, "step": "attempt", "detail": detail}
-            )
+    steps: list[dict[str, Any]] = []
+
+    def step(at: datetime, name: str, detail: str, delivery: str | None = None) -> None:
+        steps.append({"at": at, "delivery": delivery, "step": name, "detail": detail})
+
+    m = message
+    step(m.received_at, "received", f"from {m.sender}, verified seal of OIN {m.signer_oin}")
+    step(m.received_at, "read", f"{m.root} ({m.dialect}) as {m.kind}; lost: {lost(m.loss)}")
+    step(m.received_at, "allowed", f"doelbinding: {m.grounds}; kept until {m.destroy_by}")
+    for event in store.events_of(m.id):
+        step(event.at, event.name, event.detail, event.delivery)
+    deliveries = store.deliveries_of(m.id)
+    for d in deliveries:
+        step(d.created_at, "routed", f"to {d.receiver}; struck out: {lost(d.removed)}", d.id)
+        for attempt in store.attempts_of(d.id):
+            told = (f"number {attempt['number']}", attempt["outcome"], attempt["code"])
+            http = attempt["status"] and f"HTTP {attempt['status']}"
+            proof = attempt["receipt"] and "receipt verified and kept"
+            detail = ", ".join(filter(None, (*told, http, proof)))
+            step(attempt["at"], "attempt", f"{detail} ({attempt['duration_ms']:.0f} ms)", d.id)
     return {
-        **asdict(message),
-        "receipt": (store.receipt_of(message.id) or b"").decode(),
+        **asdict(m),
+        "receipt": (store.receipt_of(m.id) or b"").decode(),
         "deliveries": [{k: v for k, v in asdict(d).items() if k != "message"} for d in deliveries],
         "steps": sorted(steps, key=lambda step: step["at"]),
     }
@@ -127,79 +129,55 @@ def way(store: Store, message: MessageRecord) -> dict[str, Any]:
 
 def show_way(found: dict[str, Any]) -> None:
     """A way for a person."""
-    say(f"\n{found['kind']} {found['message_id']}, from {found['sender']} ({found['dialect']})")
-    say(f"  conversation {found['conversation']}, huis {found['house']}")
-    say(f"  grondslag {found['grounds']}; destroyed by {found['destroy_by']}")
-    say(f"  lost when read: {lost(found['loss'])}")
-    for delivery in found["deliveries"]:
-        say(f"  to {delivery['receiver']} ({delivery['dialect']}): {delivery['state']}")
-        say(f"    {delivery['reason'] or 'no reason needed'}; attempts {delivery['attempts']}")
-        say(f"    struck out by doelbinding: {lost(delivery['removed'])}")
-        say(f"    lost when written: {lost(delivery['loss'])}")
+    title = f"{found['kind']} {found['message_id']} in conversation {found['conversation']}"
     start = found["received_at"]
-    rows = (
-        (
-            f"{s['at']:%H:%M:%S.%f}"[:-3],
-            f"+{(s['at'] - start).total_seconds():.3f} s",
-            s["step"],
-            s["detail"],
-        )
+    rows = [
+        (f"+{(s['at'] - start).total_seconds():.3f} s", s["step"], s["detail"])
         for s in found["steps"]
-    )
-    table("Steps", ("time (UTC)", "since receipt", "step", "detail"), rows)
+    ]
+    for d in found["deliveries"]:
+        lost_written = lost(Loss(**item) for item in d["loss"])
+        detail = f"{d['receiver']} ({d['dialect']}): {d['state']}. {d['reason']}"
+        rows.append(("now", "delivery", f"{detail} Lost when written: {lost_written}"))
+    table(title, (f"since {start:%Y-%m-%d %H:%M:%S} UTC", "step", "detail"), rows)
 
 
-def lost(loss: list[dict[str, str]]) -> str:
+def lost(loss: Iterable[Loss]) -> str:
     """Paths and how, or `nothing`."""
-    return ", ".join(f"{item['path']} ({item['how']})" for item in loss) or "nothing"
+    return ", ".join(f"{item.path} ({item.how})" for item in loss) or "nothing"
 
 
 @dead.command("list")
 def list_dead(dir: Dir = HERE, json: Json = False) -> None:
     """Which deliveries are dead, and why."""
     with _store(dir) as store:
-        rows = [_line(delivery) for delivery in store.deliveries(state=State.DOOD, limit=MANY)]
+        rows = [
+            {
+                "delivery": d.id,
+                "message": d.message.message_id,
+                "kind": d.message.kind,
+                "from": d.message.sender,
+                "to": d.receiver,
+                "reason": d.reason,
+                "attempts": d.attempts,
+                "since": d.changed_at,
+            }
+            for d in store.deliveries(state=State.DOOD, limit=MANY)
+        ]
     records("Dead deliveries", rows, as_json=json, empty="No delivery is dead.")
 
 
-@dead.command("show")
-def show_dead(id: str, dir: Dir = HERE, json: Json = False) -> None:
-    """One delivery, with the way of its message."""
-    with _store(dir) as store:
-        delivery = _delivery(store, id)
-        found = way(store, delivery.message)
-    if json:
-        write_json({**_line(delivery), "message": found})
-    else:
-        show_way(found)
-
-
 @dead.command("requeue")
-def requeue(id: str, dir: Dir = HERE) -> None:
+def requeue(
+    id: Annotated[str, typer.Argument(metavar="ID", help="Of a dead delivery.")],
+    by: Annotated[str, typer.Option("--by", envvar="USER", help="Your name, for the audit.")],
+    dir: Dir = HERE,
+) -> None:
     """Try a dead delivery again, under the same id and with a new deadline."""
     with _store(dir) as store:
-        delivery = _delivery(store, id)
-        if not store.requeue(id, actor=getuser(), now=datetime.now(UTC)):
-            raise NotFound(f"Levering {id} is niet dood maar {delivery.state}.")
+        if store.delivery(id) is None or not store.requeue(id, actor=by, now=datetime.now(UTC)):
+            raise NotFound(f"Een dode levering {id} is er niet.")
     say(f"{id} is due again")
 
 
-def _delivery(store: Store, id: str) -> DeliveryRecord:
-    found = store.delivery(id)
-    if found is None:
-        raise NotFound(f"Een levering {id} is niet bekend.")
-    return found
-
-
-def _line(delivery: DeliveryRecord) -> dict[str, Any]:
-    return {
-        "delivery": delivery.id,
-        "message": delivery.message.message_id,
-        "kind": delivery.message.kind,
-        "from": delivery.message.sender,
-        "to": delivery.receiver,
-        "state": delivery.state,
-        "reason": delivery.reason,
-        "attempts": delivery.attempts,
-        "changed": delivery.changed_at,
-    }
+dead.command("show")(trace)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +33,7 @@ Dir = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable: JSON on stdout.")]
 HERE = Path(".")
+WIDTH = 220  # of a table when nobody watches
 
 
 def stdout() -> Console:
@@ -63,11 +64,10 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
         shown.add_column(column, overflow="fold")
     for row in rows:
         shown.add_row(*(escape(str("" if cell is None else cell)) for cell in row))
-    console = stdout()
-    console.print(shown, width=None if console.is_terminal else 200)
+    stdout().print(shown)
 
 
-def records(title: str, rows: list[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
+def records(title: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
     """Rows with equal keys: a table, one JSON array, or the sentence that there are none."""
     if as_json:
         write_json(rows)

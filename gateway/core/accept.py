@@ -1,9 +1,9 @@
 """
 The way in: one sealed body becomes a stored message with its deliveries, or a signed refusal.
 
-    1 TLS identity -> partner           4 envelope: audience, time, size   7 sign the receipt
-    2 open the seal; signer = client    5 dialect, parse, who wrote it     8 store, one transaction
-    3 a repeat? the stored receipt      6 routing and doelbinding          9 answer
+    1 TLS identity -> partner           4 envelope: audience, time       7 sign the receipt
+    2 open the seal; signer = client    5 dialect, parse, who wrote it   8 store, one transaction
+    3 a repeat? the stored receipt      6 routing and doelbinding        9 answer
 """
 
 from __future__ import annotations

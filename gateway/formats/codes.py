@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 
 from gateway.errors import MappingInvalid, UnknownCode
-from gateway.formats.placement import Converter, Tree
+from gateway.formats.tree import Converter, Tree
 from gateway.resources import folder
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from gateway.errors import InvalidDocument, NotExpressible, SchemaMissing, UnknownDocument
 from gateway.formats import codes, xmldoc
 from gateway.formats.mapping import Mapping
-from gateway.formats.placement import Converter
 from gateway.formats.structure import Element, structure
+from gateway.formats.tree import Converter
 from gateway.model import SOORTEN, lees, schrijf
 from gateway.model.envelop import Bericht, source_of, type_of
 from gateway.model.velden import velden

@@ -27,21 +27,18 @@ from typing import Any
 
 from gateway.errors import MappingInvalid
 from gateway.formats.placement import (
-    TEKST,
     Account,
     Const,
-    Converter,
     Drop,
     Entry,
     Items,
     Leaf,
     Object,
-    Path,
     Placement,
     Scope,
-    Tree,
 )
 from gateway.formats.structure import Element
+from gateway.formats.tree import TEKST, Converter, Path, Tree
 from gateway.ports import Loss
 
 _FORM_KEYS = frozenset({"naar", "waar", "gebruik", "rows", "niet", "wgs", "vast", "kies"})

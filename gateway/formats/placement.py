@@ -12,47 +12,28 @@ The partner tree is described in `gateway.formats.structure`; the canonical tree
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.errors import GatewayError, InvalidDocument
+from gateway.formats.tree import (
+    EMPTY,
+    NIL,
+    REASONS,
+    TEXT,
+    Converter,
+    Nil,
+    Node,
+    Path,
+    Tree,
+    as_group,
+    get,
+    put,
+    put_list,
+)
 from gateway.ports import Loss
 
-Node = Any  # str, or dict of child name -> Node | list[Node]
-Tree = dict[str, Any]
-Path = tuple[str, ...]
-
-NIL = "!"  # key of a nil element: its reason
-TEXT = ""  # key of the text of an element that also has attributes
-REASONS = "geenWaarde"  # canonical key: absent field -> reason
-EMPTY = "leeg"  # canonical reason for nil without a reason, where the element was optional
-
 _INDEX = re.compile(r"\[[0-9]+\]")
-
-
-@dataclass(frozen=True, slots=True)
-class Nil:
-    """Returned by a converter for a text that says there is no value."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Converter:
-    """
-    An invertible pair. `parse` gets a node's text and the node's attributes; `render` the value.
-
-    With `lossy`, a value that does not come back the same is entered in the account as `afgerond`.
-    """
-
-    parse: Callable[[str, Tree], Any]
-    render: Callable[[Any], Node]
-    attributes: frozenset[str] = frozenset()
-    lossy: bool = False
-
-
-TEKST = Converter(lambda text, _: text, lambda value: value)
 
 
 class Account:
@@ -160,7 +141,7 @@ class Object:
             return
         inner: Tree = {}
         put(out, self.canonical, inner)
-        self.scope.parse(_as_group(node), inner, path, account)
+        self.scope.parse(as_group(node), inner, path, account)
 
     def render(self, value: Tree, out: Tree, path: str, account: Account) -> None:
         inner: Tree = {}
@@ -199,7 +180,7 @@ class Items:
                 self.scope.parse({self.partner[-1]: one}, item, parent, account)
             else:
                 place = f"{path}[{number}]" if len(nodes) > 1 else path
-                self.scope.parse(_as_group(one), item, place, account)
+                self.scope.parse(as_group(one), item, place, account)
 
     def matches(self, item: Tree) -> bool:
         if self.prefer:
@@ -308,7 +289,7 @@ class Scope:
                     account.partner(f"{path}/@xsi:nil")
                 # nil without a reason on a required group says no more than an empty group
             elif type(row) is dict:
-                inner = _as_group(child)
+                inner = as_group(child)
                 self._parse(row, (*group, name), inner, out, f"{path}/{name}", account)
             else:
                 row.parse(child, out, f"{path}/{name}", account)
@@ -396,39 +377,7 @@ def _put_nil(row: Leaf | Object, reason: str, out: Tree) -> bool:
     return put(out, row.partner, node)
 
 
-def _as_group(node: Node) -> Tree:
-    return node if isinstance(node, dict) else {TEXT: node}
-
-
 def _allowed(guard: tuple[str, Path] | None, scope: Tree) -> bool:
     if guard is None:
         return True
     return (get(scope, guard[1]) is not None) == (guard[0] == "met")
-
-
-def get(tree: Tree, path: Path) -> Any:
-    """What stands at the path, or None."""
-    here: Any = tree
-    for name in path:
-        if not isinstance(here, dict) or name not in here:
-            return None
-        here = here[name]
-    return here
-
-
-def put(tree: Tree, path: Path, value: Any) -> bool:
-    """Write at the path, making what is missing on the way; False when something stands there."""
-    for name in path[:-1]:
-        tree = tree.setdefault(name, {})
-    if path[-1] in tree:
-        return False
-    tree[path[-1]] = value
-    return True
-
-
-def put_list(tree: Tree, path: Path) -> list[Any]:
-    """The list at the path, made when it is missing."""
-    for name in path[:-1]:
-        tree = tree.setdefault(name, {})
-    found: list[Any] = tree.setdefault(path[-1], [])
-    return found

@@ -8,7 +8,7 @@ from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 from gateway.errors import InvalidValue
-from gateway.formats.placement import Converter, Nil, Node, Tree
+from gateway.formats.tree import Converter, Nil, Node, Tree
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")  # a StUF tijdstip has no zone; the chain uses local time
 

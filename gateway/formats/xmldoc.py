@@ -160,7 +160,7 @@ class XmlSchema:
                     roots = {space + e.get("name", "") for e in xsd.iterchildren(f"{_XSD}element")}
         except (etree.Error, OSError) as error:
             raise SchemaMissing(f"Het schema {self.path.name} is niet te laden.") from error
-        return validator, words, roots
+        return validator, words - {""}, roots
 
     def _name(self, tag: object) -> str:
         """A word of the schema as partners know it, `?` for any other."""
@@ -179,6 +179,8 @@ class XmlSchema:
             if step is None:  # an attribute
                 break
             alike = [c for c in node if step[1] in ("*", _own_name(c))]
+            if len(alike) < int(step[2] or 1):  # libxml2 cuts a name off at 100 bytes
+                return f"{place}/?"
             child = alike[int(step[2] or 1) - 1]
             twins = list(node.iterchildren(child.tag))
             nth = f"[{twins.index(child) + 1}]" if len(twins) > 1 else ""
@@ -187,15 +189,17 @@ class XmlSchema:
 
 
 def _own_name(node: etree._Element) -> str:
-    local = etree.QName(node).localname
-    return f"{node.prefix}:{local}" if node.prefix else local
+    name = etree.QName(node)
+    if node.prefix:
+        return f"{node.prefix}:{name.localname}"
+    return "*" if name.namespace else name.localname
 
 
 def to_tree(element: etree._Element, structure: Element) -> Any:
     """
     The neutral tree of a validated element.
 
-    Dropped: fixed attributes, attributes equal to their default, `xsi:*`, white space between
+    Dropped: attributes equal to their fixed or default value (libxml2 lets another value pass), `xsi:*`, white space between
     elements and around values where the schema collapses it. Raises InvalidDocument for what
     `structure` does not know (a schema that allows more than the structure was made from).
     """
@@ -204,7 +208,7 @@ def to_tree(element: etree._Element, structure: Element) -> Any:
     for tag, text in element.items():
         key = structure.attribute_by_tag.get(tag)  # type: ignore[arg-type]
         if key is not None:
-            if key not in structure.fixed and structure.defaults.get(key) != text:
+            if text != structure.fixed.get(key, structure.defaults.get(key)):
                 tree[key] = text
         elif tag == _NIL_TAG:
             nil = text.strip() in ("true", "1")
@@ -282,6 +286,8 @@ def _write(node: Any, spec: Element, out: list[str], path: str) -> None:
                         raise NotExpressible(detail, path=f"{path}/{name}")
                     _write({"!": ""} if child.nillable else {}, child, out, f"{path}/{name}")
                 continue
+            if child.repeats != isinstance(found, list):
+                raise ValueError(f"the tree has one for many or many for one at {path}/{name}")
             for item in found if child.repeats else (found,):
                 _write(item, child, out, f"{path}/{name}")
         out.append(f"</{spec.name}>")

@@ -21,14 +21,9 @@ _DEBIAN = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 _PORTS = range(20_000, 32_000)  # below the ports the kernel gives to clients
 _START_S = 120.0  # about ten seconds on an idle machine
 _STOP_S = 20.0
-_FILES = {  # RABBITMQ_<name>: all that RabbitMQ would look for, or write, elsewhere
-    "CONF_ENV_FILE": "env.conf",
-    "CONFIG_FILE": "rabbitmq.conf",
-    "ADVANCED_CONFIG_FILE": "advanced.config",
-    "ENABLED_PLUGINS_FILE": "plugins",
-    "MNESIA_BASE": "data",
-    "LOG_BASE": "logs",
-}
+_FILES = {"CONFIG_FILE": "", "CONF_ENV_FILE": "", "ADVANCED_CONFIG_FILE": "[].\n"}
+_FILES["ENABLED_PLUGINS_FILE"] = "[].\n"
+_FOLDERS = ("MNESIA_BASE", "LOG_BASE")  # with _FILES all that it would look for elsewhere
 
 
 def installed() -> list[str]:
@@ -50,17 +45,11 @@ class PrivateBroker:
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        """
-        Start on what is in the folder; returns when it takes connections.
-
-        Raises Misconfigured when it is not installed, BusUnavailable when it does not start.
-        """
+        """Start on what is in the folder, until it answers. Raises Misconfigured, BusUnavailable."""
         script, mapper = installed()
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in _FILES.values():
-            if name not in ("data", "logs"):
-                empty = "[].\n" if name in ("plugins", "advanced.config") else ""
-                (self.folder / name).write_text(empty)
+        for name, text in _FILES.items():
+            (self.folder / name).write_text(text)
         self._run(mapper, "-port", str(self._epmd))  # else Erlang leaves one behind
         self._run(script)
         deadline = time.monotonic() + _START_S
@@ -75,17 +64,17 @@ class PrivateBroker:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it; SIGKILL is the power cut. The folder stays, and it can be started again."""
         for process in reversed(self.processes):  # each leads a process group of its own
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, how)
-            try:
-                process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            for sign in (how, signal.SIGKILL):
+                with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                    os.killpg(process.pid, sign)
+                    process.wait(_STOP_S)
+                    break
+            process.wait()
         self.processes.clear()
 
-    def _run(self, *command: str) -> None:
-        environment = {
+    def environment(self) -> dict[str, str]:
+        """What the broker runs with; `rabbitmqctl` finds it by the same."""
+        return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.folder),  # Erlang keeps its cookie here
             "ERL_EPMD_PORT": str(self._epmd),
@@ -96,20 +85,16 @@ class PrivateBroker:
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(self._dist),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-            **{f"RABBITMQ_{name}": str(self.folder / file) for name, file in _FILES.items()},
+            **{f"RABBITMQ_{name}": str(self.folder / name) for name in (*_FILES, *_FOLDERS)},
         }
-        with (self.folder / "start.log").open("ab") as log:
-            self.processes.append(
-                subprocess.Popen(
-                    command,
-                    env=environment,
-                    cwd=self.folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,  # Ctrl-C in the demo is not for the broker
-                )
+
+    def _run(self, *command: str) -> None:
+        env = self.environment()
+        with (self.folder / "start.log").open("ab") as log:  # Ctrl-C is not for the broker
+            process = subprocess.Popen(
+                command, env=env, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
             )
+        self.processes.append(process)
 
 
 @contextmanager

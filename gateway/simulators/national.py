@@ -25,6 +25,8 @@ from gateway.simulators.party import Party
 KNOWN = frozenset({"999990342", "999990019"})
 """The invented people it has a casus of."""
 
+CLOSE = {"Connection": "close"}  # so that `stop` has nobody to wait for
+
 
 def answer(question: dict[str, Any], *, id: str, source: str) -> dict[str, Any]:
     """The bekendheidsuitslag to a bekendheidsverzoek."""
@@ -96,13 +98,11 @@ class National(Party):
         """One sealed message: 202 with our receipt, or a refusal that is signed too."""
         try:
             unsealed = self.sealer.open(body, now=datetime.now(UTC))
-            return Response(self.receive(unsealed), 202, media_type="application/jose")
+            return Response(self.receive(unsealed), 202, CLOSE, "application/jose")
         except GatewayError as error:
             receipt = self.refusal(body, error.code)
             problem = {"code": error.code, "ontvangstbewijs": receipt.decode()}
-            return Response(
-                json.dumps(problem), error.status, media_type="application/problem+json"
-            )
+            return Response(json.dumps(problem), error.status, CLOSE, "application/problem+json")
 
     def step(self) -> None:
         """Answer what has no answer yet. The id of an answer follows from that of the question."""

@@ -34,6 +34,8 @@ def upgrade(url: str) -> None:
     folder = str(Path(__file__).parent / "migrations")
     config.set_main_option("script_location", folder.replace("%", "%%"))
     engine = connect(url)
-    with writing(engine) as config.attributes["connection"]:
-        command.upgrade(config, "head")
-    engine.dispose()
+    try:
+        with writing(engine) as config.attributes["connection"]:
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, exists, func, null, or_, select, tuple_
+from sqlalchemy import Engine, Exists, Select, Text, cast, exists, func, null, or_, select, tuple_
 
 from gateway.errors import NotFound
 from gateway.ports import Bodies, DeliveryRecord, Event, MessageRecord, Query, State, StoredReceipt
@@ -50,8 +50,7 @@ class Reader:
         return StoredReceipt(*row) if row else None
 
     def question_from(self, message_id: str, *, answered_by: str) -> MessageRecord | None:
-        asked = exists().where(D.message == M.id, D.receiver == answered_by)
-        questions = select(*MESSAGE).where(M.message_id == message_id, asked)
+        questions = select(*MESSAGE).where(M.message_id == message_id, _delivered(to=answered_by))
         return next(iter(self._messages(questions.order_by(M.received_at.desc()).limit(1))), None)
 
     def delivery(self, delivery_id: str) -> DeliveryRecord | None:
@@ -109,14 +108,11 @@ class Reader:
             last = message.alias()
             edge = select(last.c.received_at, last.c.id).where(last.c.id == query.after)
             found = found.where(tuple_(M.received_at, M.id) < edge.scalar_subquery())
-        asked = ((D.receiver, query.receiver), (D.state, query.state))
-        wanted = [column == value for column, value in asked if value is not None]
-        # Most deliveries are `afgeleverd`: walk the messages from the newest and look at each.
-        # Those in any other state are few: begin with them.
-        if query.state not in (None, State.AFGELEVERD):
-            found = found.where(M.id.in_(select(D.message).where(*wanted)))
-        elif wanted:
-            found = found.where(exists().where(D.message == M.id, *wanted))
+        if query.state not in (None, State.AFGELEVERD):  # few, so begin with them
+            to = () if query.receiver is None else (D.receiver == query.receiver,)
+            found = found.where(M.id.in_(select(D.message).where(D.state == query.state, *to)))
+        elif query.state or query.receiver:  # many, so look at each message from the newest
+            found = found.where(_delivered(to=query.receiver, state=query.state))
         return self._messages(found.limit(query.limit))
 
     def counts(self) -> dict[tuple[str, str], int]:
@@ -136,6 +132,14 @@ class Reader:
 
 def _deliveries() -> Rows:
     return select(*DELIVERY, *MESSAGE).join_from(delivery, message)
+
+
+def _delivered(*, to: str | None = None, state: State | None = None) -> Exists:
+    # The casts keep the database from starting with all deliveries of a receiver or in a state,
+    # instead of with the one or two of the message at hand.
+    asked = ((D.receiver, to), (D.state, state))
+    wanted = [cast(column, Text) == value for column, value in asked if value is not None]
+    return exists().where(D.message == M.id, *wanted)
 
 
 def _bodies(row: Any) -> Bodies:

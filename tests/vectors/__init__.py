@@ -1,0 +1,1 @@
+"""Test vectors: data, and the scripts that made them."""
