@@ -49,6 +49,7 @@ from .pki import (
     partner,
     sealer_of,
 )
+from .vectors.make_seal_profile import jws
 
 DOCUMENT = "<vraag>één</vraag>".encode()
 
@@ -131,8 +132,6 @@ def foreign(pki: Path, *, payload: bytes | None = None, **header: Any) -> bytes:
 
 def raw_jws(pki: Path, header: str, payload: bytes) -> str:
     """Signed by zsm (PS256) under a header that no library would make."""
-    from .vectors.make_seal_profile import jws
-
     key = private(pki, "zsm-sign").get_op_key("sign")
     return jws(key, header, payload.decode())
 
@@ -253,9 +252,7 @@ def test_nothing_is_empty(sealers: dict[str, JoseSealer], token: bytes) -> None:
         sealers["gateway"].open(token, now=now())
 
 
-def test_too_much_is_too_large(
-    sealers: dict[str, JoseSealer], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_much_is_too_large(sealers: dict[str, JoseSealer]) -> None:
     with pytest.raises(TooLarge):
         sealers["gateway"].open(b"x" * (jose.MAX_TOKEN + 1), now=now())
     with pytest.raises(TooLarge):
@@ -726,7 +723,7 @@ def test_a_token_of_one_kind_is_never_another(sealers: dict[str, JoseSealer]) ->
 MUTATIONS = st.lists(
     st.tuples(
         st.integers(0, 10**6),
-        st.sampled_from("flip cut insert swap".split()),
+        st.sampled_from(["flip", "cut", "insert", "swap"]),
         st.binary(max_size=9),
     ),
     min_size=1,

@@ -149,7 +149,7 @@ def case(name: str, maker: Any, authority: Any, signing: Any, receiving: Any) ->
 
 def make() -> dict[str, Any]:
     """A whole vector with fresh keys."""
-    maker = dev_pki_module()
+    maker: Any = dev_pki_module()
     maker.CA_DAYS = DAYS
     root = maker.Authority("ZVH Testvector Root CA")
     issuing = maker.Authority("ZVH Testvector Services CA", issuer=root)
