@@ -18,7 +18,7 @@ demo: .venv/.ready $(if $(filter rabbitmq,$(BUS)),rabbitmq)
 	$(IN) gateway demo --bus $(BUS) $(if $(DIR),--dir $(DIR)) $(ARGS)
 
 test: .venv/.ready rabbitmq
-	$(IN) pytest -n 2 --dist loadgroup $(ARGS)
+	$(IN) pytest -n 2 --dist worksteal $(ARGS)
 
 check:                      # what CI runs
 	.ci/run

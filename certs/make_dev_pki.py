@@ -126,9 +126,9 @@ class Pki(NamedTuple):
         fresh.replace(self.folder / "crl.pem")
 
     def write(self, name: str, key: Key, certificate: x509.Certificate) -> None:
-        """`<name>.crt`, with the issuing CA behind it as peers may know the root only, and `.key`."""
-        chain = [c.public_bytes(PEM) for c in (certificate, self.issuing.certificate)]
-        (self.folder / f"{name}.crt").write_bytes(b"".join(chain))
+        """`<name>.crt` and `.key`; for TLS the issuing CA too, as a peer may know the root only."""
+        chain = (certificate, self.issuing.certificate)[: 2 if name.endswith("-tls") else 1]
+        (self.folder / f"{name}.crt").write_bytes(b"".join(c.public_bytes(PEM) for c in chain))
         form, no_password = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # unreadable for others from the first byte
         with os.fdopen(os.open(self.folder / f"{name}.key", flags, 0o600), "wb") as file:

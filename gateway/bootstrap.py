@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -22,14 +23,13 @@ from gateway.resources import folder
 from gateway.settings import Settings, read_secret
 
 if TYPE_CHECKING:  # parts are imported when they are built: `gateway check` needs none of them
-    from starlette.applications import Starlette
-
+    from gateway.api.server import Servers
     from gateway.security.identity import CertificateChecker
     from gateway.security.seal import JoseSealer
     from gateway.security.tls import TlsFiles
     from gateway.worker import Worker
 
-WATCH_S = 10.0  # a renewed certificate or list is in use that soon; lists are renewed hourly
+RELOAD_S = 10.0  # a renewed certificate or list is in use that soon; lists are renewed hourly
 
 log = structlog.get_logger()
 
@@ -67,15 +67,12 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The parts of one process, joined; nothing runs or listens yet."""
+    """The parts of one process, joined; nothing runs yet, and `listen` binds the ports."""
 
-    settings: Settings
     store: Store
     bus: Bus
     worker: Worker
-    app: Starlette
-    management: Starlette
-    ssl_context: ssl.SSLContext
+    listen: Callable[[], Servers]
     _opened: ExitStack[None]
 
     def __enter__(self) -> Self:
@@ -95,6 +92,7 @@ def build(settings: Settings) -> Gateway:
     from gateway.api import Services
     from gateway.api.app import create_app, create_management_app
     from gateway.api.metrics import Metrics
+    from gateway.api.server import Servers
     from gateway.bus import open_bus
     from gateway.core.accept import Acceptor
     from gateway.core.deliver import Deliverer
@@ -110,25 +108,23 @@ def build(settings: Settings) -> Gateway:
     from gateway.worker import Worker
 
     at, clock = settings.at, SystemClock()
+    ca, crl = at(settings.ca_certificates), at(settings.crl)
     opened: ExitStack[None] = ExitStack()
     with opened:
         partners = Register(entry.partner() for entry in settings.partner)
-        checker = identity.CertificateChecker(ca=at(settings.ca_certificates), crl=at(settings.crl))
+        checker = identity.CertificateChecker(ca=ca, crl=crl)
         sealer = _sealer(settings, checker=checker, partners=partners)
         vault = FileVault(at(settings.body_keys))
         adapters = list(load_adapters(settings.schema_folder and at(settings.schema_folder)))
         policy = Policy.read((folder("mappings") / "doelbinding.toml").read_text("utf-8"))
         store = open_store(settings.database_url)
         opened.callback(store.close)
-        files = tls.TlsFiles(
-            at(settings.tls.certificate),
-            at(settings.tls.key),
-            at(settings.ca_certificates),
-            at(settings.crl),
+        files = tls.TlsFiles(at(settings.tls.certificate), at(settings.tls.key), ca, crl)
+        inward = tls.server_context(
+            files, on_refused=lambda reason: log.warning("handshake_refused", reason=reason)
         )
-        inward = tls.server_context(files, on_refused=_log_refused)
         outward = tls.client_context(files)
-        opened.callback(_watch(files, (inward, outward)).set)
+        opened.callback(_keep_fresh(files, inward, outward).set)
         transport = HttpsTransport(outward)
         opened.callback(transport.close)
         outgoing = Outgoing(
@@ -151,7 +147,6 @@ def build(settings: Settings) -> Gateway:
         names = [partner.name for partner in partners.all()]
         bus = open_bus(settings.bus_url, source=deliverer, partners=names)
         opened.callback(bus.close)
-        today = clock.now().date()
         acceptor = Acceptor(
             store=store,
             sealer=sealer,
@@ -163,11 +158,7 @@ def build(settings: Settings) -> Gateway:
             clock=clock,
             own_oin=settings.oin,
             lane_key=read_secret(at(settings.lane_key)),
-            houses={
-                huis.oin: huis.code
-                for huis in settings.huis
-                if huis.geldig_van <= today and (not huis.geldig_tot or today < huis.geldig_tot)
-            },
+            houses={h.oin: h.code for h in settings.huis if h.exists_on(clock.now().date())},
         )
 
         def oin_of(der: bytes) -> str:
@@ -185,23 +176,20 @@ def build(settings: Settings) -> Gateway:
             oin_of=oin_of,
             version=__version__,
         )
-        metrics = Metrics(store=store, clock=clock)
-        return Gateway(
-            settings=settings,
-            store=store,
-            bus=bus,
-            worker=Worker(
-                bus=bus,
-                deliverer=deliverer,
-                store=store,
-                clock=clock,
-                threads=settings.worker_threads,
-            ),
-            app=create_app(services, metrics),
-            management=create_management_app(services, metrics),
-            ssl_context=inward,
-            _opened=opened.pop_all(),
+        worker = Worker(
+            bus=bus, deliverer=deliverer, store=store, clock=clock, threads=settings.worker_threads
         )
+        metrics = Metrics(store=store, clock=clock)
+        listen = partial(
+            Servers,
+            create_app(services, metrics),
+            create_management_app(services, metrics),
+            ssl_context=inward,
+            host=settings.host,
+            port=settings.port,
+            mgmt_port=settings.management_port,
+        )
+        return Gateway(store, bus, worker, listen, opened.pop_all())
 
 
 def _sealer(settings: Settings, *, checker: CertificateChecker, partners: Register) -> JoseSealer:
@@ -223,31 +211,19 @@ def _sealer(settings: Settings, *, checker: CertificateChecker, partners: Regist
     return JoseSealer(own, directory=directory, partners=partners, checker=checker)
 
 
-def _log_refused(reason: str) -> None:
-    log.warning("handshake_refused", reason=reason)
-
-
-def _watch(files: TlsFiles, contexts: Sequence[ssl.SSLContext]) -> threading.Event:
-    """Take renewed files into living contexts, until the event is set."""
+def _keep_fresh(files: TlsFiles, *contexts: ssl.SSLContext) -> threading.Event:
+    """Take the files into living contexts again and again, until the event is set."""
     from gateway.security import tls
 
     stopping = threading.Event()
 
-    def stamps() -> list[float]:
-        return [
-            path.stat().st_mtime for path in (files.certificate, files.key, files.ca, files.crl)
-        ]
-
-    def watch() -> None:
-        seen = stamps()
-        while not stopping.wait(WATCH_S):
+    def repeat() -> None:
+        while not stopping.wait(RELOAD_S):
             try:
-                if (found := stamps()) != seen:
-                    for context in contexts:
-                        tls.reload(context, files)
-                    seen = found
-            except (OSError, Misconfigured):
+                for context in contexts:
+                    tls.reload(context, files)
+            except Misconfigured:
                 log.warning("certificates_unusable")  # half-copied; what was there is still used
 
-    threading.Thread(target=watch, name="certificates", daemon=True).start()
+    threading.Thread(target=repeat, name="certificates", daemon=True).start()
     return stopping

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -14,11 +13,9 @@ from gateway.errors import ReceiptInvalid, Refused
 from gateway.model.envelop import source_of, type_of
 from gateway.model.partner import Partner
 from gateway.ports import Receipt, Sealer, Unsealed
-from gateway.transport import JOSE, MAX_RECEIPT, Reply, exchange, open_client
+from gateway.transport import JOSE, Reply, exchange, open_client
 
-MAX_SEALED = 64 * 1024 * 1024  # as much as the gateway itself takes
-MAX_JSON = 4 * 1024 * 1024  # a hundred messages, each with its account of loss
-JSON = "application/json"
+MAX_ANSWER = 64 * 1024 * 1024  # a sealed message may be as large as the gateway itself takes
 
 
 class RefusedByGateway(Refused):
@@ -59,38 +56,25 @@ class GatewayClient:
         sealer: Sealer,
         partner: Partner,
         gateway: Partner,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._url, self._client = url.rstrip("/"), open_client(ssl_context)
-        self._sealer, self._partner, self._gateway, self._now = sealer, partner, gateway, now
+        self._sealer, self._partner, self._gateway = sealer, partner, gateway
 
     def send(
-        self,
-        document: bytes,
-        *,
-        message_id: str,
-        kind: str,
-        content_type: str,
-        source_system: str | None = None,
-        house: str | None = None,
-        conversation: str | None = None,
-        answers: str | None = None,
+        self, document: bytes, *, message_id: str, kind: str, content_type: str, **members: str
     ) -> Sent:
-        """Seal a document and offer it; a refusal's receipt is verified as well."""
-        now = self._now()
+        """Seal a document and offer it; `members` of the envelope: huis, conversatieid …"""
+        now = _now()
         envelope = {
             "specversion": "1.0",
             "id": message_id,
-            "source": source_of(self._partner.oin, source_system or self._partner.systeem),
+            "source": source_of(self._partner.oin, self._partner.systeem),
             "type": type_of(kind),
             "time": instant(now),
             "datacontenttype": content_type,
-            "huis": house,
-            "conversatieid": conversation,
-            "antwoordop": answers,
+            **members,
         }
-        said = {name: value for name, value in envelope.items() if value is not None}
-        sealed = self._sealer.seal(document, envelope=said, receiver=self._gateway, now=now)
+        sealed = self._sealer.seal(document, envelope=envelope, receiver=self._gateway, now=now)
         return self.resend(sealed, message_id=message_id, digest=digest_of(document))
 
     def resend(self, sealed: bytes, *, message_id: str = "", digest: str = "") -> Sent:
@@ -108,12 +92,12 @@ class GatewayClient:
 
     def inbox(self) -> list[dict[str, Any]]:
         """What lies ready for this organisation, oldest first."""
-        return list(self._json("GET", "/postbus").get("berichten", ()))
+        return list(self._ask("GET", "/postbus").members().get("berichten", ()))
 
     def fetch(self, delivery_id: str) -> Unsealed:
         """Open a waiting message, verified; it stays until `confirm`. Raises BadSeal."""
-        reply = self._ask("GET", f"/postbus/{delivery_id}", limit=MAX_SEALED)
-        return self._sealer.open(reply.body, now=self._now())
+        reply = self._ask("GET", f"/postbus/{delivery_id}")
+        return self._sealer.open(reply.body, now=_now())
 
     def confirm(self, delivery_id: str, digest: str, *, refuse: str = "") -> None:
         """Sign for a message (`digest` as fetched), or refuse it for good with a code."""
@@ -121,7 +105,7 @@ class GatewayClient:
             id=delivery_id,
             digest=digest,
             outcome="geweigerd" if refuse else "geaccepteerd",
-            time=instant(self._now()),
+            time=instant(_now()),
             issuer=self._partner.oin,
             audience=self._gateway.oin,
             code=refuse,
@@ -130,15 +114,16 @@ class GatewayClient:
 
     def status(self, internal_id: str) -> dict[str, Any]:
         """How a message of ours stands: `bericht` and `afleveringen`."""
-        return self._json("GET", f"/berichten/{internal_id}")
+        return self._ask("GET", f"/berichten/{internal_id}").members()
 
     def search(self, **wanted: Any) -> dict[str, Any]:
         """Our own messages; `wanted` as the API names it: soort, staat, sinds, limiet, na …"""
-        return self._json("POST", "/berichten/_zoek", json.dumps(wanted).encode())
+        asked = json.dumps(wanted).encode()
+        return self._ask("POST", "/berichten/_zoek", asked, "application/json").members()
 
     def ping(self) -> dict[str, Any]:
         """Who we are to the gateway, its time and version."""
-        return self._json("GET", "/ping")
+        return self._ask("GET", "/ping").members()
 
     def close(self) -> None:
         self._client.close()
@@ -150,30 +135,21 @@ class GatewayClient:
         self.close()
 
     def _verified(self, token: bytes, *, outcome: str, code: str = "") -> Receipt:
-        receipt = self._sealer.verify_receipt(token, partner=self._gateway, now=self._now())
-        told = (receipt.issuer, receipt.audience, receipt.outcome, receipt.code)
-        if told != (self._gateway.oin, self._partner.oin, outcome, code):
+        receipt = self._sealer.verify_receipt(token, partner=self._gateway, now=_now())
+        if (receipt.outcome, receipt.code) != (outcome, code):
             raise ReceiptInvalid("Het ontvangstbewijs zegt iets anders dan het antwoord.")
         return receipt
 
-    def _json(self, method: str, path: str, content: bytes | None = None) -> dict[str, Any]:
-        return self._ask(method, path, content, JSON, MAX_JSON).members()
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        content: bytes | None = None,
-        content_type: str = JOSE,
-        limit: int = MAX_RECEIPT,
-    ) -> Reply:
+    def _ask(self, method: str, path: str, content: bytes = b"", type: str = JOSE) -> Reply:
         url = f"{self._url}/v1{path}"
-        reply = exchange(
-            self._client, method, url, content=content, content_type=content_type, limit=limit
-        )
+        reply = exchange(self._client, method, url, content, type=type, limit=MAX_ANSWER)
         if reply.status < 300:
             return reply
         problem = reply.problem()
         proof, code = problem.get("ontvangstbewijs"), problem.get("code", "")
         refusal = self._verified(proof.encode(), outcome="geweigerd", code=code) if proof else None
         raise RefusedByGateway(reply.status, problem, refusal)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -355,8 +355,8 @@ class Store(Protocol):
     def unclaim(self, ids: Sequence[str], *, now: datetime) -> None:
         """Give claims back that could not be offered: due again at once, no attempt counted."""
 
-    def renew(self, delivery_id: str, *, lease_s: float, now: datetime) -> bool:
-        """Take the lease for a worker; False when the delivery is no longer due to be sent."""
+    def renew(self, ids: Sequence[str], *, lease_s: float, now: datetime) -> bool:
+        """Prolong leases; False when one of the deliveries is no longer due to be sent."""
 
     def delivery(self, delivery_id: str) -> DeliveryRecord | None: ...
 
@@ -450,6 +450,9 @@ class Source(Protocol):
     def claim(self, limit: int) -> list[str]: ...
 
     def unclaim(self, ids: Sequence[str]) -> None: ...
+
+    def offered(self, ids: Sequence[str]) -> None:
+        """A broker keeps these now: leave them there for longer than a worker is left alone."""
 
     def receiver_of(self, delivery_id: str) -> str: ...
 

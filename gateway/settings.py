@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import tomllib
 from datetime import date
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.errors import Misconfigured
 from gateway.model.partner import Partner
@@ -77,7 +74,10 @@ class Huis(_Part):
     naam: str = Field(min_length=1)
     oin: Oin
     geldig_van: date
-    geldig_tot: date | None = None  # the first day on which it no longer is
+    geldig_tot: date = date.max  # the first day on which it no longer is
+
+    def exists_on(self, day: date) -> bool:
+        return self.geldig_van <= day < self.geldig_tot
 
 
 class Settings(BaseSettings):
@@ -119,20 +119,14 @@ class Settings(BaseSettings):
     huis: tuple[Huis, ...] = ()
 
     @classmethod
-    def settings_customise_sources(  # type: ignore[override]  # two of the five suffice
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        **_: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings
+    def settings_customise_sources(cls, _: Any, /, **sources: Any) -> tuple[Any, ...]:  # type: ignore[override]
+        return sources["env_settings"], sources["init_settings"]
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
         for what in ("name", "oin and systeem"):
-            keys = [tuple(getattr(p, k) for k in what.split(" and ")) for p in self.partner]
-            if len(set(keys)) < len(keys):
+            keys = {attrgetter(*what.split(" and "))(entry) for entry in self.partner}
+            if len(keys) < len(self.partner):
                 raise ValueError(f"two partners have the same {what}")
         known = {"*", *(huis.code for huis in self.huis)}
         for entry in self.partner:
@@ -151,20 +145,18 @@ class Settings(BaseSettings):
     @property
     def database_url(self) -> str:
         """The database, an SQLite file as an absolute path."""
-        scheme, found, path = self.database.partition(":///")
-        return (
-            f"{scheme}:///{self.at(Path(path))}" if found and scheme == "sqlite" else self.database
-        )
+        scheme, _, path = self.database.partition(":///")
+        return f"{scheme}:///{self.at(Path(path))}" if scheme == "sqlite" else self.database
 
     @property
     def bus_url(self) -> str:
         """`table`, or the broker with its password. Raises Misconfigured."""
-        if self.bus_password_file is None or self.bus == "table":
+        if self.bus == "table" or not self.bus_password_file:
             return self.bus
-        parts = urlsplit(self.bus)
-        user, _, host = parts.netloc.rpartition("@")
+        scheme, _, rest = self.bus.partition("://")
+        user, _, host = rest.rpartition("@")
         password = read_secret(self.at(self.bus_password_file)).decode().strip()
-        return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
+        return f"{scheme}://{user}:{quote(password, safe='')}@{host}"
 
 
 def load(directory: Path) -> Settings:
@@ -185,7 +177,8 @@ def load(directory: Path) -> Settings:
     except (OSError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         raise Misconfigured(f"{file} cannot be read: {error}") from error
     try:
-        return Settings(**{**_snake(found), "directory": directory.resolve()})
+        found = {key.replace("-", "_"): value for key, value in found.items()}
+        return Settings(**{**found, "directory": directory.resolve()})
     except ValidationError as error:
         raise Misconfigured(f"{file}: {_explain(error)}") from None
 
@@ -203,10 +196,6 @@ def read_secret(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise Misconfigured(f"{file} cannot be read: {error.strerror}") from error
-
-
-def _snake(table: dict[str, Any]) -> dict[str, Any]:
-    return {key.replace("-", "_"): value for key, value in table.items()}
 
 
 def _explain(error: ValidationError) -> str:

@@ -21,18 +21,20 @@ JOSE = "application/jose"
 MAX_RECEIPT = 64 * 1024  # a receipt is 1 KiB, with its certificate chain some 8 KiB
 MAX_WAIT = 86_400.0  # seconds; what Retry-After says beyond a day is a mistake
 AGAIN = frozenset({408, 425, 429})  # of the 4xx, those that pass by themselves
-TIMEOUT = httpx2.Timeout(30, connect=10)  # a receiver stores, signs and answers within it
+TIMEOUT = httpx2.Timeout(20, connect=5)  # a receiver stores, signs and answers within it
 EXCHANGE_S = 120  # for a whole answer, against one that trickles
 CODE = re.compile(r"[a-z][a-z0-9-]{0,49}")
 
+NO_HTTP = "De ontvanger spreekt geen geldig HTTP."
+HANDSHAKE = "De verbinding of TLS-handshake is mislukt; controleer het adres en de certificaten."
 FAULTS: dict[type[Exception], str] = {
     httpx2.TimeoutException: "De ontvanger antwoordt niet op tijd.",
-    httpx2.ConnectError: "Er komt geen vertrouwde verbinding met de ontvanger tot stand.",
-    httpx2.NetworkError: "De verbinding met de ontvanger is verbroken.",
-    httpx2.HTTPError: "De ontvanger spreekt geen geldig HTTP.",
+    httpx2.NetworkError: HANDSHAKE,
+    httpx2.RemoteProtocolError: HANDSHAKE,  # how TLS 1.3 shows that it refused our certificate
     httpx2.InvalidURL: "Het adres van de ontvanger is onjuist.",
-    httpx2.StreamError: "Het antwoord van de ontvanger is niet te lezen.",
-    httpx2.CookieConflict: "Het antwoord van de ontvanger is niet te lezen.",
+    httpx2.HTTPError: NO_HTTP,
+    httpx2.StreamError: NO_HTTP,
+    httpx2.CookieConflict: NO_HTTP,
 }
 """What can go wrong with HTTP, the most specific first. All of it is tried again: an address or a
 certificate is repaired in the configuration, and the message must still arrive."""
@@ -60,17 +62,12 @@ class Reply(NamedTuple):
 
 def open_client(ssl_context: ssl.SSLContext) -> httpx2.Client:
     """A client that speaks to the named address only: no proxy, no redirect. Thread-safe."""
-    return httpx2.Client(verify=ssl_context, timeout=TIMEOUT, trust_env=False)
+    plain = {"Accept-Encoding": "identity"}  # so that a bound on bytes is a bound on memory
+    return httpx2.Client(verify=ssl_context, timeout=TIMEOUT, trust_env=False, headers=plain)
 
 
 def exchange(
-    client: httpx2.Client,
-    method: str,
-    url: str,
-    *,
-    limit: int = MAX_RECEIPT,
-    content: bytes | None = None,
-    content_type: str = JOSE,
+    client: httpx2.Client, method: str, url: str, content: bytes, *, type: str = JOSE, limit: int
 ) -> Reply:
     """
     One request and its whole answer, of at most `limit` bytes.
@@ -79,12 +76,9 @@ def exchange(
     """
     if not url.startswith("https://"):
         raise PartnerUnavailable(FAULTS[httpx2.InvalidURL])
-    headers = {"Accept-Encoding": "identity"}  # so that a bound on bytes is a bound on memory
-    if content is not None:
-        headers["Content-Type"] = content_type
     end, body = time.monotonic() + EXCHANGE_S, bytearray()
     try:
-        with client.stream(method, url, content=content, headers=headers) as answer:
+        with client.stream(method, url, content=content, headers={"Content-Type": type}) as answer:
             for chunk in answer.iter_raw():
                 body += chunk
                 if len(body) > limit or time.monotonic() > end:
@@ -121,7 +115,7 @@ class HttpsTransport:
 
     def push(self, partner: Partner, sealed: bytes) -> Answer:
         """The partner's answer; a refusal too. Raises PartnerUnavailable (with `retry_after`)."""
-        reply = exchange(self._client, "POST", partner.url, content=sealed)
+        reply = exchange(self._client, "POST", partner.url, sealed, limit=MAX_RECEIPT)
         if reply.status < 300:
             return Answer(reply.status, reply.body.strip())
         problem = reply.problem()

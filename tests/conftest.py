@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import NoReturn
 
+import httpx2
 import pytest
 from hypothesis import settings
+
+from gateway.security.seal import JoseSealer
+from gateway.store import upgrade
+from gateway.store.engine import connect
+from gateway.store.sql import SqlStore
+
+from .edge import Running, make_pki, running
+from .pki import make_test_pki, sealer_of
+from .world import World
 
 CI = os.environ.get("CI") == "true"
 
@@ -27,3 +39,53 @@ def missing() -> Callable[[str], NoReturn]:
         pytest.skip(f"{component} is missing; `make test` installs it with apt")
 
     return missing
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A wired gateway and its partners."""
+    world = World(tmp_path)
+    yield world
+    world.store.close()
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """The address of an empty database."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    upgrade(url)
+    return url
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[SqlStore]:
+    """A store on that database."""
+    with closing(SqlStore(connect(url))) as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a PKI with three parties; read only."""
+    return make_test_pki(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def sealers(pki: Path) -> dict[str, JoseSealer]:
+    """The seal of each party."""
+    return {name: sealer_of(name, pki) for name in ("gateway", "zsm", "landelijk")}
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The edge of a gateway on a free port; for the tests of one module."""
+    pki = make_pki(tmp_path_factory.mktemp("pki"))
+    with running(pki, tmp_path_factory.mktemp("store")) as edge:
+        yield edge
+
+
+@pytest.fixture(scope="module")
+def zsm(edge: Running) -> Iterator[httpx2.Client]:
+    """ZSM's connection to it."""
+    with edge.client("zsm") as client:
+        yield client

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import ssl
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from types import ModuleType
 
 import httpx2
 from fastapi import FastAPI
@@ -44,6 +42,8 @@ from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCerti
 from gateway.security.tls import TlsFiles, server_context
 from gateway.security.vault import FileVault
 from gateway.store import open_store, upgrade
+
+from .pki import dev_pki_module
 
 GATEWAY = "00000099000000002000"
 ZSM = Partner(
@@ -91,15 +91,6 @@ class Known:
 class Now:
     def now(self) -> datetime:
         return datetime.now(UTC)
-
-
-def dev_pki() -> ModuleType:
-    path = str(resources.folder("certs") / "make_dev_pki.py")
-    spec = importlib.util.spec_from_file_location("make_dev_pki", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass
@@ -157,7 +148,7 @@ def sealer_of(pki: Path, name: str, oin: str, *others: Partner) -> JoseSealer:
 
 def make_pki(folder: Path) -> Path:
     """Certificates for the gateway, two partners and a stranger, and broken ones."""
-    maker = dev_pki()
+    maker = dev_pki_module()
     parties = [
         maker.Party("gateway", GATEWAY, "Gateway"),
         maker.Party("zsm", ZSM.oin, "Arrondissementsparket Test"),

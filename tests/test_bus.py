@@ -71,6 +71,9 @@ class Deliveries:
             self.threads.add(threading.get_ident())
             self.leases.update((i, 0.0) for i in ids if i in self.leases)
 
+    def offered(self, ids: Sequence[str]) -> None:
+        """What is in the broker keeps the lease it has."""
+
     def receiver_of(self, delivery_id: str) -> str:
         return self.receivers[delivery_id]
 

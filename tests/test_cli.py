@@ -16,9 +16,10 @@ from gateway.__main__ import main
 from gateway.cli import app
 
 VCOB = Path(__file__).parent / "examples" / "stuf-jz" / "valid" / "vcobDi01.xml"
-COMMANDS = """
-    init serve work run demo simulate send inbox trace translate check dead bus certs
-""".split()
+COMMANDS = (
+    *("init", "serve", "work", "run", "demo", "simulate", "send", "inbox", "trace"),
+    *("translate", "check", "dead", "bus", "certs"),
+)
 
 
 @pytest.fixture(scope="session")

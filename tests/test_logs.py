@@ -12,10 +12,11 @@ import orjson
 import pytest
 import structlog
 
+import gateway
 from gateway.logs import EVENTS, configure
 
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
-SOURCE = Path(__file__).parents[1] / "gateway"
+SOURCE = Path(gateway.__file__).parent
 
 
 @pytest.fixture

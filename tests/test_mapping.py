@@ -119,7 +119,8 @@ def test_an_attribute_that_means_nothing_to_us_is_accounted_for(vcob: bytes) -> 
 def test_absent_nil_and_novalue_are_told_apart(vcob: bytes) -> None:
     def persoon(xml: bytes) -> dict[str, Any]:
         parsed = ADAPTER.parse(vcob.replace(b"<BG:voornamen>Jan</BG:voornamen>", xml), dialect="")
-        return schrijf(parsed.bericht)["data"]["verzoek"]["persoon"]
+        found: dict[str, Any] = schrijf(parsed.bericht)["data"]["verzoek"]["persoon"]
+        return found
 
     xsi = b'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
     absent = persoon(b"")

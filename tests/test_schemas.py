@@ -13,22 +13,11 @@ from gateway.formats.structure import Element, leaves, structure
 from gateway.formats.xmldoc import XmlSchema, read
 
 from .generate import generator, mutated
+from .jz import OURS, PREFIXES, ROOTS
 
-HERE = Path(__file__).resolve().parents[1]
-OURS = HERE / "schemas" / "stuf-jz" / "1.0.9"
-PUBLISHED = HERE.parent / "shared" / "standards" / "corv-1.0.9"
-SAMPLES = HERE.parent / "shared" / "samples" / "corv"
-PREFIXES = {
-    "JZ": "http://www.stufstandaarden.nl/koppelvlak/jz0100",
-    "ZKN": "http://www.egem.nl/StUF/sector/zkn/0310",
-    "BG": "http://www.egem.nl/StUF/sector/bg/0310",
-    "StUF": "http://www.egem.nl/StUF/StUF0301",
-}
-ROOTS = {
-    "vcobDi01": ("jz-vv.xsd", "vv/jz0100_msg_vvberichten_resolved2025.xsd"),
-    "ucobDi01": ("jz-vv.xsd", "vv/jz0100_msg_vvberichten_resolved2025.xsd"),
-    "meldingGeneriekDi01": ("jz-gm.xsd", "gm/jz0100_msg_gmberichten_resolved2025.xsd"),
-}
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+PUBLISHED = SHARED / "standards" / "corv-1.0.9"
+SAMPLES = SHARED / "samples" / "corv"
 BATCHES = range(4)
 BATCH = 40
 

@@ -184,7 +184,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("node")
     (folder / "package.json").write_text('{"type":"module","private":true}')
     command = ["npm", "install", "--no-save", "--no-audit", "--no-fund", f"jose@{JOSE}"]
-    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    installed = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
     if installed.returncode:
         reason = "npm cannot install `jose`: " + installed.stderr[-300:]
         if os.environ.get("CI") == "true":
@@ -197,7 +199,13 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(node: Path, *given: str, **asked: Any) -> dict[str, Any]:
     command = ["node", "seal.mjs", *given]
     done = subprocess.run(
-        command, cwd=node, input=json.dumps(asked), capture_output=True, text=True, timeout=60
+        command,
+        cwd=node,
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)

@@ -7,11 +7,12 @@ from string import Template
 
 import pytest
 
+import gateway
 from gateway.cli.setup import VALUES
 from gateway.errors import Misconfigured
 from gateway.settings import FILE, load, read_secret
 
-TEMPLATE = Path(__file__).resolve().parents[1] / "gateway" / "cli" / FILE
+TEMPLATE = Path(gateway.__file__).parent / "cli" / FILE
 
 
 def written(folder: Path, *, replace: tuple[str, str] = ("", ""), **changes: str) -> Path:
@@ -76,16 +77,11 @@ def test_the_environment_wins_over_the_file(
 
 
 def test_the_password_of_the_broker_comes_from_a_file(tmp_path: Path) -> None:
-    secret = tmp_path / "password"
+    secret = tmp_path / "keys" / "bus.password"
+    secret.parent.mkdir()
     secret.write_text("a/b@c\n")
     secret.chmod(0o600)
-    settings = load(
-        written(
-            tmp_path,
-            bus="amqp://guest@host:5672/%2F",
-            bus_password_file='bus-password-file = "password"',
-        )
-    )
+    settings = load(written(tmp_path, bus="amqp://guest@host:5672/%2F"))
 
     assert settings.bus_url == "amqp://guest:a%2Fb%40c@host:5672/%2F"
 

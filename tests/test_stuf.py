@@ -69,7 +69,10 @@ def test_a_tijdstip_keeps_its_precision_and_comes_back(digits: str, iso: str) ->
     assert digits == stuf.render_tijdstip(iso)
 
 
-@pytest.mark.parametrize("digits", ["202503011", "20250230", "2025030125", "20250301101560"])
+@pytest.mark.parametrize(
+    "digits",
+    ["202503011", "20250230", "2025030125", "20250301101560", "00010101000000", "19391231"],
+)
 def test_a_tijdstip_that_cannot_exist_is_refused(digits: str) -> None:
     with pytest.raises(InvalidValue):
         stuf.parse_tijdstip(digits, {})

@@ -152,7 +152,7 @@ def test_only_a_trusted_receiver_over_tls_gets_anything(
             pusher.push(at(url), b"sealed")
     strangers = HttpsTransport(ssl.create_default_context())  # of other CAs
     for unfit in (strangers, HttpsTransport(client_context(tls_files(pki, "broken-revoked")))):
-        with pytest.raises(PartnerUnavailable):
+        with pytest.raises(PartnerUnavailable, match=r"TLS-handshake .* certificaten"):
             unfit.push(at(f"{partner}/202/receipt"), b"sealed")
         unfit.close()
     assert len(SEEN) == before
@@ -227,7 +227,7 @@ def test_a_partner_sends_follows_and_finds_its_message(edge: Running) -> None:
             message_id="klant-1",
             kind="bekendheidsverzoek",
             content_type="application/xml",
-            conversation="gesprek-1",
+            conversatieid="gesprek-1",
         )
         assert ("klant-1", "geaccepteerd") == (sent.receipt.id, sent.receipt.outcome)
         assert sent.raw_receipt == zsm.resend(sent.sealed).raw_receipt

@@ -9,7 +9,6 @@ depends on no mapping.
 from __future__ import annotations
 
 import atexit
-import importlib.util
 import itertools
 import shutil
 from collections.abc import Callable, Sequence
@@ -40,6 +39,8 @@ from gateway.security.identity import CertificateChecker
 from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
 from gateway.security.vault import FileVault
 from gateway.store import open_store, upgrade
+
+from .pki import dev_pki_module
 
 GATEWAY_OIN = "00000099000000000001"
 HOUSE_OIN = "00000099000000002000"
@@ -89,11 +90,7 @@ PARTNERS = (_ZSM, _LANDELIJK, _GCOS, _DJI, _GPS)
 @cache
 def pki() -> Path:
     """Certificates for the gateway and every partner; made once a process."""
-    path = Path(__file__).parents[1] / "certs" / "make_dev_pki.py"
-    spec = importlib.util.spec_from_file_location("make_dev_pki", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = dev_pki_module()
     parties = [module.Party(p.name, p.oin, p.name) for p in (SELF, *PARTNERS)]
     target = Path(mkdtemp(prefix="zvh-pki-"))
     atexit.register(shutil.rmtree, target)

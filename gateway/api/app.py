@@ -22,21 +22,18 @@ from gateway.api import Services
 from gateway.api.metrics import Metrics
 from gateway.api.problems import HEADERS, PROBLEM, Probleem, on_error, problem
 from gateway.api.routes import Zoekvraag, router
-from gateway.errors import GatewayError, StoreUnavailable, Unavailable
+from gateway.errors import GatewayError, Unavailable
 
-CONTACT = {
-    "name": "Beheer ZVH-gateway",
-    "url": "https://gateway.example",
-    "email": "beheer@gateway.example",
-}
-FAULTS = {
-    "400": "Het verzoek of het bericht is onjuist",
-    "403": "Geen partner, of geen grondslag",
-    "404": "Niet gevonden, of niet van u",
-    "503": "Even niet beschikbaar; probeer het later opnieuw",
+HOST = "gateway.example"
+CONTACT = {"name": "Beheer", "url": f"https://{HOST}", "email": f"beheer@{HOST}"}
+REF = "#/components/schemas/{model}"
+FAULTS: dict[int | str, str] = {
+    400: "Het verzoek of het bericht is onjuist",
+    403: "Geen partner, of geen grondslag",
+    404: "Niet gevonden, of niet van u",
+    503: "Even niet beschikbaar; probeer het later opnieuw",
     "default": "Geweigerd of mislukt; het problem-document zegt wat te doen",
 }
-REF = "#/components/schemas/{model}"
 
 log = structlog.get_logger()
 
@@ -88,7 +85,6 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
         description="Elke verbinding vraagt een clientcertificaat met het OIN van de partner. "
         "Berichten en ontvangstbewijzen volgen zegelprofiel zvh-jose-1.",
         version=services.version,
-        contact=CONTACT,
         servers=[{"url": "/v1", "description": "Deze gateway"}],
         docs_url=None,
         redoc_url=None,
@@ -100,7 +96,9 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
         ),
     )
     app.state.services, app.state.metrics, app.state.in_flight = services, metrics, 0
-    app.include_router(router)
+    refusal = {"content": {PROBLEM: {"schema": {"$ref": REF.format(model="Probleem")}}}}
+    said = {status: {"description": text, **refusal} for status, text in FAULTS.items()}
+    app.include_router(router, responses=said)
     app.add_middleware(Edge)
     _describe(app.openapi())
     return app
@@ -108,43 +106,35 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
 
 def _describe(spec: dict[str, Any]) -> None:
     """What FastAPI does not know: the NL API Design Rules on versions and problems."""
+    spec["info"]["contact"] = CONTACT  # FastAPI wants another library to check the address
     schemas = spec["components"]["schemas"]
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
     for model in (Zoekvraag, Probleem):
         schemas[model.__name__] = schema = model.model_json_schema(ref_template=REF)
         schemas.update(schema.pop("$defs", {}))
     version = {"API-Version": {"description": "Volledige versie", "schema": {"type": "string"}}}
-    error = {"content": {PROBLEM: {"schema": {"$ref": REF.format(model="Probleem")}}}}
     spec["paths"] = {path.removeprefix("/v1"): item for path, item in spec["paths"].items()}
     for operation in (o for item in spec["paths"].values() for o in item.values()):
-        answers = operation["responses"]
-        answers.pop("422", None)
-        answers.update({code: {"description": text, **error} for code, text in FAULTS.items()})
-        for answer in answers.values():
+        for answer in operation["responses"].values():
             answer["headers"] = version
 
 
 def create_management_app(services: Services, metrics: Metrics) -> Starlette:
     """Health and metrics, for a listener that only the operator's own systems reach."""
 
-    def live(_: Request) -> Response:
-        return PlainTextResponse("ok\n")
-
     def ready(_: Request) -> Response:
         # Without the bus messages are still accepted, so that alone is told and no 503.
-        down: list[GatewayError] = []
+        status, text = 200, ""
         for part in (services.store, services.bus):
             try:
                 part.ping()
             except Unavailable as error:
-                down.append(error)
-        text = "".join(f"{error.code}: {error.operator}\n" for error in down) or "ok\n"
-        serving = not any(isinstance(error, StoreUnavailable) for error in down)
-        return PlainTextResponse(text, 200 if serving else 503)
+                text += f"{error.code}: {error.operator}\n"
+                status = 503 if part is services.store else status
+        return PlainTextResponse(text or "ok\n", status)
 
     def scrape(_: Request) -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    paths = {"/health/live": live, "/health/ready": ready, "/metrics": scrape}
+    live = PlainTextResponse("ok\n")
+    paths = {"/health/live": lambda _: live, "/health/ready": ready, "/metrics": scrape}
     return Starlette(routes=[Route(path, endpoint) for path, endpoint in paths.items()])

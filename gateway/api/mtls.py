@@ -18,6 +18,7 @@ from gateway.api.problems import bare_refusal
 from gateway.errors import UnknownPartner
 
 MAX_HEAD = 64 * 1024  # request line, headers and chunk framing; the parser itself has no bound
+GOODBYE_S = 0.5  # for the end of the last answer; TLS would wait for the client's goodbye as well
 
 
 class MutualTlsProtocol(HttpToolsProtocol):
@@ -38,6 +39,12 @@ class MutualTlsProtocol(HttpToolsProtocol):
             await inner(scope, receive, send)
 
         self.app = app  # one protocol object is one connection
+
+    def shutdown(self) -> None:
+        """At a stop: an idle connection ends soon, and one with an answer under way after it."""
+        super().shutdown()
+        if self.transport.is_closing() and not self.transport.get_write_buffer_size():
+            self.loop.call_later(GOODBYE_S, self.transport.abort)
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)

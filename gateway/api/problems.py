@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
@@ -91,11 +90,5 @@ def bare_refusal() -> bytes:
     """A whole HTTP response, for bytes that are no HTTP request."""
     answer = problem(BadRequest("Dit is geen geldig HTTP-verzoek."))
     answer.headers.update({**HEADERS, "Connection": "close"})
-    status = HTTPStatus(answer.status_code)
-    head = b"".join(name + b": " + value + b"\r\n" for name, value in answer.raw_headers)
-    return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (
-        status,
-        status.phrase.encode(),
-        head,
-        bytes(answer.body),
-    )
+    head = [b"HTTP/1.1 400 Bad Request", *map(b": ".join, answer.raw_headers)]
+    return b"\r\n".join([*head, b"", bytes(answer.body)])

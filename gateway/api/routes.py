@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Annotated, Any
 
@@ -73,15 +73,19 @@ class Berichtstatus(Antwoord):
 
 
 class Zoekvraag(BaseModel):
+    """Narrows a search; the aliases are the fields of `ports.Query`."""
+
     model_config = ConfigDict(extra="forbid")
 
-    berichtid: Term | None = None
-    soort: Term | None = None
-    staat: State | None = None
-    conversatieid: Term | None = None
-    sinds: AwareDatetime | None = None
-    limiet: Limit = 50
-    na: Term | None = Field(None, description="`volgende` van het vorige antwoord")
+    berichtid: Term | None = Field(None, serialization_alias="message_id")
+    soort: Term | None = Field(None, serialization_alias="kind")
+    staat: State | None = Field(None, serialization_alias="state")
+    conversatieid: Term | None = Field(None, serialization_alias="conversation")
+    sinds: AwareDatetime | None = Field(None, serialization_alias="since")
+    limiet: Limit = Field(50, serialization_alias="limit")
+    na: Term | None = Field(
+        None, serialization_alias="after", description="`volgende` van hiervoor"
+    )
 
 
 class Zoekresultaat(Antwoord):
@@ -235,16 +239,8 @@ def bied_aan(request: Request, services: With, by: By, token: Sealed) -> Respons
 @router.post("/berichten/_zoek", openapi_extra=ZOEK_BODY)
 def zoek(services: With, by: By, asked: Asked) -> Zoekresultaat:
     """Zoekt in uw eigen berichten, nieuwste eerst."""
-    query = Query(
-        kind=asked.soort,
-        state=asked.staat,
-        message_id=asked.berichtid,
-        conversation=asked.conversatieid,
-        since=asked.sinds,
-        limit=asked.limiet,
-        after=asked.na,
-    )
-    pages = (services.store.search(replace(query, sender=p.name)) for p in by.partners)
+    query = asked.model_dump(by_alias=True)
+    pages = (services.store.search(Query(sender=p.name, **query)) for p in by.partners)
     found = sorted(chain(*pages), key=lambda record: (record.received_at, record.id), reverse=True)
     page = found[: asked.limiet]
     rest = page[-1].id if len(page) == asked.limiet else None

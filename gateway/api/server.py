@@ -17,12 +17,13 @@ from starlette.types import ASGIApp
 from gateway.api.mtls import MutualTlsProtocol
 from gateway.errors import Misconfigured
 
+LOCAL = "127.0.0.1"
 GRACE_S = 10  # for requests that are under way at a stop; then their connections are cut
 
 
 class Servers:
     """
-    The API over mutual TLS and, if given, the management app in plain HTTP.
+    The API over mutual TLS and, if given, the management app in plain HTTP for this host only.
 
     Bound when made, so that a port in use is told at once (Misconfigured) and a port 0 is known.
     Use `run` in the main thread, or as a context manager to serve from a thread.
@@ -34,14 +35,13 @@ class Servers:
         management: ASGIApp | None = None,
         *,
         ssl_context: ssl.SSLContext,
-        host: str = "127.0.0.1",
+        host: str = LOCAL,
         port: int = 0,
-        mgmt_host: str = "127.0.0.1",
         mgmt_port: int = 0,
     ) -> None:
-        self._servers = [(_server(app, ssl_context), _bind(host, port))]
+        self._servers = [(_Server(app, ssl_context), _bind(host, port))]
         if management:
-            self._servers.append((_server(management, None), _bind(mgmt_host, mgmt_port)))
+            self._servers.append((_Server(management, None), _bind(LOCAL, mgmt_port)))
         self.port, self.mgmt_port = (*(at.getsockname()[1] for _, at in self._servers), 0)[:2]
         self._thread = threading.Thread(target=self._loop, name="api")
 
@@ -74,23 +74,17 @@ class Servers:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, app: ASGIApp, tls: ssl.SSLContext | None) -> None:
+        options: dict[str, Any] = {"http": MutualTlsProtocol, "timeout_graceful_shutdown": GRACE_S}
+        options |= {"log_config": None, "access_log": False, "server_header": False}
+        options |= {"ws": "none", "lifespan": "off", "proxy_headers": False}
+        if tls:
+            options["ssl_context_factory"] = lambda *_: tls
+        super().__init__(uvicorn.Config(app, **options))
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # two servers in a process: `Servers.run` handles signals for both
-
-
-def _server(app: ASGIApp, tls: ssl.SSLContext | None) -> _Server:
-    quiet: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False}
-    unused: dict[str, Any] = {"ws": "none", "lifespan": "off", "proxy_headers": False}
-    config = uvicorn.Config(
-        app,
-        http=MutualTlsProtocol,
-        timeout_graceful_shutdown=GRACE_S,
-        ssl_context_factory=(lambda *_: tls) if tls else None,
-        **quiet,
-        **unused,
-    )
-    return _Server(config)
 
 
 def _bind(host: str, port: int) -> socket.socket:

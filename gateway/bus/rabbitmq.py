@@ -90,6 +90,7 @@ class RabbitBus:
             raise TopologyMismatch(f"Op de broker ontbreekt: {', '.join(names)}.")
         if lost:
             raise translate(window.error) from window.error
+        self._source.offered([parcel.delivery_id for parcel in parcels])
         return len(parcels)
 
     def take(self, *, wait_s: float) -> Taken | None:

@@ -9,13 +9,11 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import httpx2
-
+from gateway.bus import declare
 from gateway.cli.messages import lost, show_way, way
 from gateway.cli.output import say, table
 from gateway.cli.setup import make_directory
@@ -23,19 +21,26 @@ from gateway.client import RefusedByGateway, Sent
 from gateway.errors import GatewayError, Unavailable
 from gateway.ports import DeliveryRecord, State, Store
 from gateway.settings import Settings, load
+from gateway.simulators.broker import PrivateBroker
 from gateway.simulators.national import National
+from gateway.simulators.party import Party
 from gateway.simulators.zsm import JAN, NOBODY, PIET, Suspect, Zsm
 from gateway.store import open_store
 
 PATIENCE_S = 30.0  # a scene takes a second or two; more means that something is wrong
-COLUMNS = "scene,from,dialect,kind,to,dialect,state,time,lost,receipt or reason".split(",")
+COLUMNS = (
+    *("scene", "from", "dialect", "kind", "to", "dialect", "state", "time", "lost"),
+    "receipt or reason",
+)
 QUESTION = ("zsm", "stuf-jz/1.0.9", "bekendheidsverzoek")
+LOG = "gateway.log"
 
 
 @dataclass
 class Stage:
     """Who plays, and what came of it so far."""
 
+    settings: Settings
     store: Store
     zsm: Zsm
     landelijk: National
@@ -51,7 +56,7 @@ class Stage:
         self.duplicate("duplicate", first)
         self.refusal("tampered", "zegel-ongeldig", lambda: self._tampered(first.sealed))
         self.refusal("unknown signer", "certificaat-geweigerd", self._unknown)
-        self.refusal("revoked certificate", "partner-onbereikbaar", self._revoked)
+        self.no_entry("revoked certificate", "broken-revoked-tls", "certificate revoked")
         self.refusal("invalid document", "document-ongeldig", self._invalid)
         return first.receipt.id
 
@@ -63,14 +68,24 @@ class Stage:
         question, answers = sent.receipt.id, self.zsm.answers
         during(question)
         self._expect(f"{scene}: ZSM has an answer to its own question", lambda: question in answers)
-        right = question in answers and answers[question].known == (suspect is not NOBODY)
+        right = answers.get(question) == (suspect is not NOBODY)
         self._expect(f"{scene}: the answer is right", lambda: right)
         self._expect(
             f"{scene}: both are delivered, with verified receipts",
             lambda: self._states(question) == [State.AFGELEVERD] * 2,
         )
         for delivery in self._deliveries(question):
-            self.rows.append((scene, *_told(delivery), self._proof(delivery)))
+            message, tries = delivery.message, self.store.attempts_of(delivery.id)
+            taken = (delivery.changed_at - message.received_at).total_seconds()
+            proven = any(attempt["receipt"] for attempt in tries)
+            self.rows.append(
+                (
+                    *(scene, message.sender, message.dialect, message.kind),
+                    *(delivery.receiver, delivery.dialect, delivery.state, f"{taken:.2f} s"),
+                    lost([*message.loss, *delivery.removed, *delivery.loss]),
+                    f"verified both ways, tries: {len(tries)}" if proven else "NONE",
+                )
+            )
         return sent
 
     def duplicate(self, scene: str, first: Sent) -> None:
@@ -80,20 +95,28 @@ class Stage:
         same = again.raw_receipt == first.raw_receipt and again.sealed != first.sealed
         self._expect(f"{scene}: the same receipt bytes", lambda: same)
         told = "the same receipt, byte for byte" if same else "ANOTHER RECEIPT"
-        self.rows.append((scene, *QUESTION, "", "", "not sent again", "", "", told))
+        self._tell(scene, "not sent again", told)
 
     def refusal(self, scene: str, code: str, act: Callable[[], object]) -> None:
-        """Something that must be refused, with this code."""
-        found = told = "accepted"
+        """Something that must be refused with this code, in a signed refusal."""
+        found, told = "nothing", "ACCEPTED"
         try:
             act()
         except RefusedByGateway as error:
-            found, proof = error.code, "signed" if error.refusal else "NOT SIGNED"
-            told = f"{error.reason()} [{proof}]"
-        except GatewayError as error:
-            found, told = error.code, f"the TLS handshake fails: {error.detail}"
+            found = error.code if error.refusal else "no signature"
+            told = f"{error.reason()} [signed refusal]"
         self._expect(f"{scene}: refused with {code}, not {found}", lambda: found == code)
-        self.rows.append((scene, *QUESTION, "", "", "refused", "", "", told))
+        self._tell(scene, "refused", told)
+
+    def no_entry(self, scene: str, certificate: str, reason: str) -> None:
+        """A certificate that ends the TLS handshake; why stands in the log of the gateway only."""
+        with Party(self.settings, "zsm", tls=certificate).client as client, suppress(GatewayError):
+            client.ping()
+            self.failed.append(f"{scene}: was let in")
+        log = self.settings.directory / LOG
+        self._expect(f"{scene}: the log says {reason}", lambda: reason in log.read_text("utf-8"))
+        told = f"refused in the TLS handshake, nothing was read; in the log: {reason}"
+        self._tell(scene, "no connection", told)
 
     def _wait_and_start(self, question: str) -> None:
         waits = "landelijk is down: the message waits, and says why"
@@ -106,17 +129,10 @@ class Stage:
         self.zsm.client.resend(sealed[:at] + other + sealed[at + 1 :])
 
     def _unknown(self) -> None:
-        with self.zsm.connection(sign="broken-rogue-sign") as client:
-            client.send(
-                self.zsm.question(JAN, reference="demo-unknown-signer"),
-                message_id="demo-unknown-signer",
-                kind="bekendheidsverzoek",
-                content_type="application/xml",
-            )
-
-    def _revoked(self) -> None:
-        with self.zsm.connection(tls="broken-revoked-tls") as client:
-            client.ping()
+        reference, kind = str(uuid.uuid4()), QUESTION[-1]
+        document = self.zsm.question(JAN, reference=reference)
+        with Party(self.settings, "zsm", sign="broken-rogue-sign").client as client:
+            client.send(document, message_id=reference, kind=kind, content_type="application/xml")
 
     def _invalid(self) -> None:
         reference = str(uuid.uuid4())
@@ -133,10 +149,9 @@ class Stage:
     def _states(self, question: str) -> list[State]:
         return [delivery.state for delivery in self._deliveries(question)]
 
-    def _proof(self, delivery: DeliveryRecord) -> str:
-        tries = self.store.attempts_of(delivery.id)
-        proven = any(attempt["receipt"] for attempt in tries)
-        return f"verified both ways, tries: {len(tries)}" if proven else "NONE"
+    def _tell(self, scene: str, state: str, told: str) -> None:
+        """A row about something that nobody received."""
+        self.rows.append((scene, *QUESTION, "", "", state, "", "", told))
 
     def _expect(self, what: str, holds: Callable[[], bool]) -> None:
         """Wait until it holds; if it never does, the demo has failed but goes on."""
@@ -155,12 +170,11 @@ def play(*, directory: Path | None, rabbitmq: bool, once: bool) -> bool:
         settings = _set_up(stack, directory, rabbitmq=rabbitmq)
         say(f"gateway at {settings.host}:{settings.port}, bus {settings.bus}, in {directory}")
         stack.enter_context(_gateway(settings))
-        store = open_store(settings.database_url)
-        stack.callback(store.close)
+        store = stack.enter_context(closing(open_store(settings.database_url)))
         zsm, landelijk = Zsm(settings), National(settings)
         stack.enter_context(zsm)
         stack.enter_context(landelijk)
-        stage, began = Stage(store, zsm, landelijk), time.monotonic()
+        stage, began = Stage(settings, store, zsm, landelijk), time.monotonic()
         first = stage.play()
         table(f"Played in {time.monotonic() - began:.1f} s", COLUMNS, stage.rows)
         show_way(way(store, store.find(first)[0]))
@@ -174,19 +188,14 @@ def play(*, directory: Path | None, rabbitmq: bool, once: bool) -> bool:
 def _set_up(stack: ExitStack, directory: Path, *, rabbitmq: bool) -> Settings:
     names = ("port", "management_port", "landelijk_port")
     values = dict(zip(names, _free_ports(len(names)), strict=True)) | {"retry_ladder": "[2, 5]"}
-    if not rabbitmq:
-        make_directory(directory, **values)
-        return load(directory)
-    from gateway.bus import declare
-    from gateway.simulators.broker import private_broker
-
-    say("starting RabbitMQ, about ten seconds")
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="zvh-broker-"))
-    url = stack.enter_context(private_broker(Path(folder)))
-    password = urlsplit(url).password or ""
-    values["bus"] = url.replace(f":{password}@", "@")
-    values["bus_password_file"] = 'bus-password-file = "keys/bus.password"'
-    make_directory(directory, bus_password=password, **values)
+    if rabbitmq:
+        say("starting RabbitMQ, about ten seconds")
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="zvh-broker-"))
+        broker = PrivateBroker(Path(folder))
+        stack.callback(broker.stop)
+        broker.start()
+        values["bus"] = broker.url.replace(":guest@", "@")
+    make_directory(directory, **values)
     settings = load(directory)
     declare(settings.bus_url, partners=[entry.name for entry in settings.partner])
     return settings
@@ -194,14 +203,14 @@ def _set_up(stack: ExitStack, directory: Path, *, rabbitmq: bool) -> Settings:
 
 @contextmanager
 def _gateway(settings: Settings) -> Iterator[None]:
-    """`gateway run` in a process of its own: ready on entering, ended on leaving."""
+    """`gateway run` in a process of its own: listening on entering, ended on leaving."""
     command = [sys.executable, "-P", "-m", "gateway", "run", "--dir", str(settings.directory)]
-    log = settings.directory / "gateway.log"
+    log = settings.directory / LOG
     with log.open("wb") as stream:  # a session of its own: Ctrl-C is for the demo, which ends it
         process = subprocess.Popen(command, stdout=stream, stderr=stream, start_new_session=True)
     try:
         end = time.monotonic() + PATIENCE_S
-        while not _is_ready(settings):
+        while not _listens(settings.management_port):
             if process.poll() is not None or time.monotonic() > end:
                 raise Unavailable(f"the gateway does not start; {log} says why")
             time.sleep(0.05)
@@ -211,10 +220,9 @@ def _gateway(settings: Settings) -> Iterator[None]:
         process.wait()
 
 
-def _is_ready(settings: Settings) -> bool:
-    with suppress(httpx2.HTTPError):
-        url = f"http://127.0.0.1:{settings.management_port}/health/ready"
-        return httpx2.get(url, trust_env=False).status_code == 200
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
     return False
 
 
@@ -223,14 +231,6 @@ def _free_ports(count: int) -> list[str]:
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [str(probe.getsockname()[1]) for probe in probes]
-
-
-def _told(delivery: DeliveryRecord) -> tuple[str, ...]:
-    message = delivery.message
-    way_in = (message.sender, message.dialect, message.kind)
-    taken = (delivery.changed_at - message.received_at).total_seconds()
-    loss = lost([*message.loss, *delivery.removed, *delivery.loss])
-    return (*way_in, delivery.receiver, delivery.dialect, delivery.state, f"{taken:.2f} s", loss)
 
 
 def _keep_running(settings: Settings, question: str) -> None:

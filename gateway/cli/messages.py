@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,15 +22,10 @@ dead = typer.Typer(help="Deliveries that need a person.", no_args_is_help=True)
 MANY = 1000  # rows at most in a list for a person
 
 
-@contextmanager
-def _store(directory: Path) -> Iterator[Store]:
+def _store(directory: Path) -> closing[Store]:
     from gateway.store import open_store
 
-    store = open_store(load(directory).database_url)
-    try:
-        yield store
-    finally:
-        store.close()
+    return closing(open_store(load(directory).database_url))
 
 
 def send(
@@ -45,13 +40,10 @@ def send(
     document = read(file)
     adapter, dialect = recognise(document, installed())
     bericht = adapter.parse(document, dialect=dialect).bericht
-    xml = document.lstrip().startswith(b"<")
+    content_type = "application/xml" if document.lstrip()[:1] == b"<" else "application/json"
     with Party(load(dir), partner).client as client:
         sent = client.send(
-            document,
-            message_id=bericht.id,
-            kind=bericht.soort,
-            content_type="application/xml" if xml else "application/json",
+            document, message_id=bericht.id, kind=bericht.soort, content_type=content_type
         )
     if json:
         write_json({**asdict(sent.receipt), "location": sent.location})
@@ -99,31 +91,27 @@ def trace(
 
 def way(store: Store, message: MessageRecord) -> dict[str, Any]:
     """All that is known of a message without opening it: record, deliveries, every step in order."""
-    steps: list[dict[str, Any]] = []
-
-    def step(at: datetime, name: str, detail: str, delivery: str | None = None) -> None:
-        steps.append({"at": at, "delivery": delivery, "step": name, "detail": detail})
-
-    m = message
-    step(m.received_at, "received", f"from {m.sender}, verified seal of OIN {m.signer_oin}")
-    step(m.received_at, "read", f"{m.root} ({m.dialect}) as {m.kind}; lost: {lost(m.loss)}")
-    step(m.received_at, "allowed", f"doelbinding: {m.grounds}; kept until {m.destroy_by}")
-    for event in store.events_of(m.id):
-        step(event.at, event.name, event.detail, event.delivery)
-    deliveries = store.deliveries_of(m.id)
+    deliveries, m = store.deliveries_of(message.id), message
+    steps: list[tuple[datetime, str, str]] = [
+        (m.received_at, "received", f"from {m.sender}, verified seal of OIN {m.signer_oin}"),
+        (m.received_at, "read", f"{m.root} ({m.dialect}) as {m.kind}; lost: {lost(m.loss)}"),
+        (m.received_at, "allowed", f"doelbinding: {m.grounds}; kept until {m.destroy_by}"),
+    ]
+    steps += [(event.at, event.name, event.detail) for event in store.events_of(m.id)]
     for d in deliveries:
-        step(d.created_at, "routed", f"to {d.receiver}; struck out: {lost(d.removed)}", d.id)
-        for attempt in store.attempts_of(d.id):
-            told = (f"number {attempt['number']}", attempt["outcome"], attempt["code"])
-            http = attempt["status"] and f"HTTP {attempt['status']}"
-            proof = attempt["receipt"] and "receipt verified and kept"
-            detail = ", ".join(filter(None, (*told, http, proof)))
-            step(attempt["at"], "attempt", f"{detail} ({attempt['duration_ms']:.0f} ms)", d.id)
+        steps.append((d.created_at, "routed", f"to {d.receiver}; struck out: {lost(d.removed)}"))
+        for a in store.attempts_of(d.id):
+            http = a["status"] and f"HTTP {a['status']}"
+            proof = a["receipt"] and "receipt verified and kept"
+            told = (f"number {a['number']} to {d.receiver}", a["outcome"], a["code"], http, proof)
+            detail = f"{', '.join(filter(None, told))} ({a['duration_ms']:.0f} ms)"
+            steps.append((a["at"], "attempt", detail))
+    steps.sort(key=lambda step: step[0])
     return {
         **asdict(m),
         "receipt": (store.receipt_of(m.id) or b"").decode(),
         "deliveries": [{k: v for k, v in asdict(d).items() if k != "message"} for d in deliveries],
-        "steps": sorted(steps, key=lambda step: step["at"]),
+        "steps": [dict(zip(("at", "step", "detail"), step, strict=True)) for step in steps],
     }
 
 
@@ -136,9 +124,9 @@ def show_way(found: dict[str, Any]) -> None:
         for s in found["steps"]
     ]
     for d in found["deliveries"]:
-        lost_written = lost(Loss(**item) for item in d["loss"])
         detail = f"{d['receiver']} ({d['dialect']}): {d['state']}. {d['reason']}"
-        rows.append(("now", "delivery", f"{detail} Lost when written: {lost_written}"))
+        written = lost(Loss(**item) for item in d["loss"])
+        rows.append(("now", "delivery", f"{detail} Lost when written: {written}"))
     table(title, (f"since {start:%Y-%m-%d %H:%M:%S} UTC", "step", "detail"), rows)
 
 
@@ -151,19 +139,20 @@ def lost(loss: Iterable[Loss]) -> str:
 def list_dead(dir: Dir = HERE, json: Json = False) -> None:
     """Which deliveries are dead, and why."""
     with _store(dir) as store:
-        rows = [
-            {
-                "delivery": d.id,
-                "message": d.message.message_id,
-                "kind": d.message.kind,
-                "from": d.message.sender,
-                "to": d.receiver,
-                "reason": d.reason,
-                "attempts": d.attempts,
-                "since": d.changed_at,
-            }
-            for d in store.deliveries(state=State.DOOD, limit=MANY)
-        ]
+        found = store.deliveries(state=State.DOOD, limit=MANY)
+    rows = [
+        {
+            "delivery": d.id,
+            "message": d.message.message_id,
+            "kind": d.message.kind,
+            "from": d.message.sender,
+            "to": d.receiver,
+            "reason": d.reason,
+            "attempts": d.attempts,
+            "since": d.changed_at,
+        }
+        for d in found
+    ]
     records("Dead deliveries", rows, as_json=json, empty="No delivery is dead.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +11,6 @@ import typer
 from gateway.cli.output import Exit, Json, stderr, table, write_json
 from gateway.errors import BadRequest, Empty, GatewayError, NotFound, TooLarge, UnknownDocument
 from gateway.ports import Adapter, Rendered
-
-MAX_BYTES = 35 * 1024 * 1024  # as the gateway itself takes
-WORTH_A_BAR = 50  # files; fewer are done before anybody reads it
 
 Files = Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)]
 Adapters = list[Adapter]
@@ -32,9 +29,11 @@ def translate(
     json: Json = False,
 ) -> None:
     """Translate documents to another dialect and account for what is lost on the way."""
-    adapters = installed()
-    writer = _speaking(to, adapters)
-    lines, taken = [], set[Path]()
+    adapters, lines, taken = installed(), [], set[Path]()
+    writer = next((adapter for adapter in adapters if to in adapter.dialects), None)
+    if writer is None:
+        known = ", ".join(sorted(frozenset[str]().union(*(a.dialects for a in adapters))))
+        raise BadRequest(f"{to} is no dialect of this gateway: it has {known}.")
     for folder, file in _progress(files):
         line, made = _judge(file, adapters, writer=writer, to=to)
         if made and out:
@@ -65,23 +64,18 @@ def recognise(document: bytes, adapters: Adapters) -> tuple[Adapter, str]:
 
 def read(file: Path) -> bytes:
     """A document from disk. Raises NotFound, Empty, TooLarge."""
+    from gateway.security.jose import MAX_DOCUMENT
+
     try:
         with file.open("rb") as stream:
-            document = stream.read(MAX_BYTES + 1)
+            document = stream.read(MAX_DOCUMENT + 1)
     except OSError as error:
         raise NotFound(f"{file} is niet te lezen: {error.strerror}.") from error
     if not document:
         raise Empty
-    if len(document) > MAX_BYTES:
+    if len(document) > MAX_DOCUMENT:
         raise TooLarge
     return document
-
-
-def _speaking(dialect: str, adapters: Adapters) -> Adapter:
-    known = {dialect: adapter for adapter in adapters for dialect in adapter.dialects}
-    if dialect not in known:
-        raise BadRequest(f"{dialect} is no dialect of this gateway: it has {', '.join(known)}.")
-    return known[dialect]
 
 
 def _judge(
@@ -94,8 +88,7 @@ def _judge(
     try:
         document = read(file)
         adapter, line["dialect"] = recognise(document, adapters)
-        line["root"] = _root(document)
-        adapter.validate(document, dialect=line["dialect"])
+        line["root"] = adapter.validate(document, dialect=line["dialect"])
         line["valid"] = True
         parsed = adapter.parse(document, dialect=line["dialect"])
         made = writer.render(parsed.bericht, dialect=to) if writer else None
@@ -104,21 +97,6 @@ def _judge(
     except GatewayError as error:
         line["code"], line["path"] = error.code, error.path
     return line, made
-
-
-def _root(document: bytes) -> str:
-    """The root element, or the kind in a JSON event; of a document that was recognised."""
-    if document.lstrip().startswith(b"{"):
-        import orjson
-
-        from gateway.model.envelop import kind_of
-
-        return kind_of(orjson.loads(document)["type"])
-    from lxml import etree
-
-    from gateway.formats import xmldoc
-
-    return etree.QName(xmldoc.read(document)).localname
 
 
 def _report(lines: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -130,37 +108,35 @@ def _report(lines: list[dict[str, Any]], *, as_json: bool) -> None:
             (n["file"], n["dialect"], n["root"], n["code"] or "ok", n["path"], len(n["loss"]))
             for n in lines
         )
-        columns = ("file", "dialect", "root", "verdict", "path", "lost")
-        table(f"{len(lines)} documents", columns, rows)
+        table(
+            f"{len(lines)} documents", ("file", "dialect", "root", "verdict", "path", "lost"), rows
+        )
     if any(line["code"] for line in lines):
         raise typer.Exit(Exit.REFUSED)
 
 
 def _write(made: Rendered, target: Path, taken: set[Path]) -> Path:
     """Write, but never over another document of this run."""
-    suffix = ".xml" if "xml" in made.content_type else ".json"
-    file, number = target.with_suffix(suffix), 1
+    file = target.with_suffix(".xml" if "xml" in made.content_type else ".json")
+    plain, number = file, 1
     while file in taken:
         number += 1
-        file = target.with_name(f"{target.stem}-{number}{suffix}")
+        file = plain.with_stem(f"{plain.stem}-{number}")
     taken.add(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(made.document)
     return file
 
 
-def _progress(given: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
+def _progress(given: Iterable[Path]) -> Iterable[tuple[Path, Path]]:
     """Every file with the folder it was found under; a bar on stderr when somebody watches."""
-    found = [
-        (path, file)
-        for path in given
-        for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
-        if path is file or file.is_file()
-    ]
-    found = [(path.parent if path is file else path, file) for path, file in found]
-    console = stderr()
-    if len(found) < WORTH_A_BAR or not console.is_terminal:
-        return iter(found)
     from rich.progress import track
 
-    return iter(track(found, description="documents", console=console))
+    found: list[tuple[Path, Path]] = []
+    for path in given:
+        if path.is_dir():
+            found += [(path, file) for file in sorted(path.rglob("*")) if file.is_file()]
+        else:
+            found.append((path.parent, path))
+    console = stderr()
+    return track(found, "documents", console=console, disable=not console.is_terminal)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,24 +18,10 @@ if TYPE_CHECKING:
 bus = typer.Typer(help="The bus and its queues.", no_args_is_help=True)
 
 
-class Simulated(StrEnum):
-    """Who can be simulated."""
-
-    ZSM = "zsm"
-    LANDELIJK = "landelijk"
-
-
-class BusKind(StrEnum):
-    """Over which bus the demo runs."""
-
-    TABLE = "table"
-    RABBITMQ = "rabbitmq"
-
-
 def serve(dir: Dir = HERE) -> None:
     """Take messages in: the API and the management listener."""
     with _gateway(dir) as gateway:
-        _listen(gateway)
+        gateway.listen().run()
 
 
 def work(dir: Dir = HERE) -> None:
@@ -50,40 +35,30 @@ def work(dir: Dir = HERE) -> None:
 def run(dir: Dir = HERE) -> None:
     """Take messages in and deliver them: `serve` and `work` in one process."""
     with _gateway(dir) as gateway:
+        servers = gateway.listen()
         gateway.worker.start()
-        _listen(gateway)
+        servers.run()
         gateway.worker.stop()
 
 
 def _gateway(directory: Path) -> Gateway:
     from gateway import logs
     from gateway.bootstrap import build
+    from gateway.store import upgrade
 
     logs.configure()
-    return build(load(directory))
+    settings = load(directory)
+    upgrade(settings.database_url)  # so that a new release needs no step of its own
+    return build(settings)
 
 
-def _listen(gateway: Gateway) -> None:
-    from gateway.api.server import Servers
-
-    settings = gateway.settings
-    Servers(
-        gateway.app,
-        gateway.management,
-        ssl_context=gateway.ssl_context,
-        host=settings.host,
-        port=settings.port,
-        mgmt_port=settings.management_port,
-    ).run()
-
-
-def simulate(who: Simulated, dir: Dir = HERE) -> None:
+def simulate(who: Literal["zsm", "landelijk"], dir: Dir = HERE) -> None:
     """Be a partner: zsm asks and reads its postbus, landelijk answers. Until Ctrl-C."""
     from gateway.simulators.national import National
     from gateway.simulators.zsm import JAN, NOBODY, PIET, Zsm
 
     settings = load(dir)
-    with Zsm(settings) if who is Simulated.ZSM else National(settings) as party:
+    with Zsm(settings) if who == "zsm" else National(settings) as party:
         say(f"{who} runs, and keeps what it receives in {party.folder}; Ctrl-C ends it")
         if isinstance(party, Zsm):
             for suspect in (JAN, PIET, NOBODY):
@@ -95,7 +70,9 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="End by itself; 0 if all went well.")
     ] = False,
-    bus: Annotated[BusKind, typer.Option("--bus", help="Over which bus.")] = BusKind.TABLE,
+    bus: Annotated[
+        Literal["table", "rabbitmq"], typer.Option("--bus", help="Over which bus.")
+    ] = "table",
     dir: Annotated[
         Path | None, typer.Option("--dir", help="New folder that is kept; default a temporary one.")
     ] = None,
@@ -103,7 +80,7 @@ def demo(
     """Play a real conversation between ZSM and the national system through a real gateway."""
     from gateway.cli.demo import play
 
-    if not play(directory=dir, rabbitmq=bus is BusKind.RABBITMQ, once=once):
+    if not play(directory=dir, rabbitmq=bus == "rabbitmq", once=once):
         raise typer.Exit(Exit.REFUSED)
 
 
@@ -133,9 +110,10 @@ def status(dir: Dir = HERE, json: Json = False) -> None:
     with _gateway(dir) as gateway:
         gateway.bus.ping()
         found, counts = gateway.bus.status(), gateway.store.counts()
-    rows = [{"what": f"queue {q.name}", "state": "ready", "count": q.ready} for q in found]
-    rows += [
-        {"what": f"queue {q.name}", "state": "taken", "count": q.unacknowledged} for q in found
+    rows = [
+        {"what": f"queue {queue.name}", "state": state, "count": count}
+        for queue in found
+        for state, count in (("ready", queue.ready), ("taken", queue.unacknowledged))
     ]
     rows += [
         {"what": f"deliveries to {partner}", "state": state, "count": count}

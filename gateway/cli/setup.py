@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from importlib.resources import as_file, files
 from importlib.util import module_from_spec, spec_from_file_location
@@ -18,7 +17,7 @@ from gateway.resources import folder
 from gateway.settings import FILE, load
 
 VALUES = {
-    "oin": "00000099000000000001",  # OINs for tests begin with 00000099
+    "oin": "00000099000000000100",  # OINs for tests begin with 00000099
     "zsm_oin": "00000099000000001000",
     "house_oin": "00000099000000002000",
     "landelijk_oin": "00000099000000003000",
@@ -26,7 +25,7 @@ VALUES = {
     "management_port": "9443",
     "landelijk_port": "8444",
     "bus": "table",
-    "bus_password_file": "",
+    "bus_password": "guest",  # RabbitMQ's own default, which works on one machine only
     "retry_ladder": "[10, 60, 600, 3600, 10800]",
 }
 """What the template of gateway.toml leaves open."""
@@ -49,7 +48,7 @@ def init(
     say(f"{directory} is ready. Next: gateway run --dir {directory}")
 
 
-def make_directory(directory: Path, *, bus_password: str = "", **values: str) -> None:
+def make_directory(directory: Path, **values: str) -> None:
     """
     Fill a new or empty folder; `values` replace those of the template.
 
@@ -64,23 +63,20 @@ def make_directory(directory: Path, *, bus_password: str = "", **values: str) ->
             raise BadRequest(f"{directory} is not empty, and init never writes over anything.")
     except OSError as error:
         raise BadRequest(f"{directory} cannot be made: {error.strerror}.") from error
+    values = {**VALUES, **values}
     template = Template((files("gateway.cli") / FILE).read_text("utf-8"))
-    (directory / FILE).write_text(template.substitute({**VALUES, **values}), "utf-8")
+    (directory / FILE).write_text(template.substitute(values), "utf-8")
     make_pki(directory / "pki", list(PARTIES))
-    keys = directory / "keys"
-    keys.mkdir(mode=0o700)
-    (keys / "bodies").mkdir(mode=0o700)
-    _write_secret(keys / "lane.key", secrets.token_bytes(32))
-    _write_secret(keys / "bus.key", secrets.token_bytes(32))
-    if bus_password:
-        _write_secret(keys / "bus.password", bus_password.encode())
+    (directory / "keys" / "bodies").mkdir(mode=0o700, parents=True)
+    for name, secret in (
+        ("lane.key", secrets.token_bytes(32)),
+        ("bus.key", secrets.token_bytes(32)),
+        ("bus.password", values["bus_password"].encode()),
+    ):
+        file = directory / "keys" / name
+        file.touch(mode=0o600)  # unreadable for others before it holds anything
+        file.write_bytes(secret)
     upgrade(load(directory).database_url)
-
-
-def _write_secret(file: Path, secret: bytes) -> None:
-    # Unreadable for others from the first byte, not changed to it afterwards.
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        stream.write(secret)
 
 
 @certs.command("make")
@@ -106,8 +102,7 @@ def make_pki(
 def show(dir: Dir = HERE, json: Json = False) -> None:
     """Every certificate that the configuration names: whose it is, and until when."""
     settings = load(dir)
-    named = [("gateway", "tls", settings.tls.certificate)]
-    named += [("gateway", "sign", settings.sign.certificate)]
+    named = [("gateway", use, getattr(settings, use).certificate) for use in ("tls", "sign")]
     named += [("gateway", "enc", pair.certificate) for pair in settings.enc]
     for entry in settings.partner:
         named += [(entry.name, "sign", path) for path in entry.sign_certificates]

@@ -9,6 +9,7 @@ The way out: one due delivery becomes an outcome.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,8 @@ from gateway.model.envelop import Bericht
 from gateway.model.partner import Partner
 from gateway.ports import DeliveryRecord, Outcome, State
 
-LEASE_S = 300.0  # an offer or a worker that is silent for five minutes is given up (design §3)
+LEASE_S = 30.0  # longer than one push may take: a worker that is silent for so long is dead
+OFFERED_S = 300.0  # what a broker keeps without an outcome is offered again (design §3)
 
 PERMANENT = frozenset({400, 403, 404, 405, 409, 410, 413, 415, 422})
 """HTTP statuses that will be the same next time; every other failure is tried again."""
@@ -50,6 +52,9 @@ class Deliverer:
     def unclaim(self, ids: Sequence[str]) -> None:
         self.store.unclaim(ids, now=self.clock.now())
 
+    def offered(self, ids: Sequence[str]) -> None:
+        self.store.renew(ids, lease_s=OFFERED_S, now=self.clock.now())
+
     def receiver_of(self, delivery_id: str) -> str:
         return self.outgoing.record(delivery_id).receiver
 
@@ -65,7 +70,7 @@ class Deliverer:
         """
         began = time.monotonic()
         # (1) still due; from here on the lease is ours
-        if not self.store.renew(taken.delivery_id, lease_s=LEASE_S, now=self.clock.now()):
+        if not self._renew(taken.delivery_id):
             return None
         record = self.outgoing.record(taken.delivery_id)
         try:
@@ -79,7 +84,10 @@ class Deliverer:
             if record.pull:
                 outcome = Outcome(State.ONDERWEG, "Ligt in de postbus van de ontvanger.")
             else:
-                outcome = self.retry.quickly(lambda: self._send(record, receiver))
+                tries = itertools.count()
+                outcome = self.retry.quickly(
+                    lambda: self._send(record, receiver, again=next(tries) > 0)
+                )
         except errors.StoreUnavailable:
             raise
         except errors.GatewayError as error:
@@ -110,7 +118,12 @@ class Deliverer:
                 return adapter
         raise errors.NotExpressible(f"Dialect {record.dialect} kent deze gateway niet.")
 
-    def _send(self, record: DeliveryRecord, receiver: Partner) -> Outcome:
+    def _renew(self, delivery_id: str) -> bool:
+        return self.store.renew([delivery_id], lease_s=LEASE_S, now=self.clock.now())
+
+    def _send(self, record: DeliveryRecord, receiver: Partner, *, again: bool) -> Outcome:
+        if again:
+            self._renew(record.id)  # the lease covers one push, not three
         # (4) a fresh seal around the same document
         sealed = self.outgoing.seal(record, receiver, self.clock.now())
         # (5)

@@ -65,7 +65,7 @@ class XmlAdapter:
         root = xmldoc.read(document)
         found = self._document(root.tag)
         self._schema(found).validate(root)
-        return found.root
+        return found.root.partition(":")[2]
 
     def parse(self, document: bytes, *, dialect: str) -> Parsed:
         root = xmldoc.read(document)

@@ -12,6 +12,8 @@ from gateway.formats.tree import Converter, Nil, Node, Tree
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")  # a StUF tijdstip has no zone; the chain uses local time
 
+EARLIEST = 1946  # since then the Dutch offset is in whole hours; no message is about a time before
+
 PREFIXES = {
     "JZ": "http://www.stufstandaarden.nl/koppelvlak/jz0100",
     "BG": "http://www.egem.nl/StUF/sector/bg/0310",
@@ -95,7 +97,7 @@ def parse_moment(text: str, _: Tree) -> str:
     """A tijdstip of any precision to an instant in UTC; what is missing is taken as zero."""
     moment = _local(text)[1].astimezone(UTC)
     fraction = f".{moment.microsecond // 1000:03}".rstrip("0").rstrip(".")
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"  # four digits: never before EARLIEST
 
 
 def render_moment(value: str) -> str:
@@ -114,6 +116,8 @@ def _local(text: str) -> tuple[str, datetime]:
         naive = datetime.strptime(filled, "%Y%m%d%H%M%S")
     except ValueError:
         raise InvalidValue("Dit tijdstip bestaat niet.") from None
+    if naive.year < EARLIEST:
+        raise InvalidValue(f"Een tijdstip ligt niet voor {EARLIEST}.")
     moment = naive.replace(tzinfo=AMSTERDAM)
     if moment.astimezone(UTC).astimezone(AMSTERDAM).replace(tzinfo=None) != naive:
         moment = naive.replace(tzinfo=AMSTERDAM, fold=1)  # the hour that is skipped in spring

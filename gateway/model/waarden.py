@@ -155,7 +155,9 @@ def _instant(value: str) -> str:
         raise onjuist("Dit moment bestaat niet.") from None
     if not timedelta(0) == moment.utcoffset():
         raise onjuist("Een moment is in UTC.")
-    return value
+    whole, _, fraction = value[:-1].partition(".")
+    fraction = fraction.rstrip("0")  # one way to write one instant
+    return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"
 
 
 Moment = Annotated[

@@ -30,20 +30,9 @@ from gateway.errors import (
 )
 from gateway.model.partner import Partner
 from gateway.ports import Partners, Receipt, Unsealed
+from gateway.security import jose
 from gateway.security.identity import CertificateChecker, Use, oin_of
-from gateway.security.jose import (
-    MAX_DOCUMENT,
-    MAX_TOKEN,
-    Jwe,
-    Jws,
-    Key,
-    certified,
-    decode,
-    encode,
-    encrypt,
-    sign,
-    strict_json,
-)
+from gateway.security.jose import MAX_DOCUMENT, MAX_TOKEN, Jwe, Jws, Key
 
 SEAL, RECEIPT, CANONICAL, BUS = "zvh-jose-1", "zvh-receipt-1", "zvh-canoniek-1", "zvh-bus-1"
 
@@ -104,11 +93,11 @@ class JoseSealer:
         self._oin, self._partners, self._checker = keys.oin, partners, checker
         self._signing = _own_key(keys.signing)
         self._decryption = {key.kid: key for key in map(_own_key, keys.encryption)}
-        self._bus = Key(OctKey.import_key(keys.bus_key), "bus") if keys.bus_key else None
-        self._receivers = {n: certified(_read(c.encryption)) for n, c in directory.items()}
+        self._bus_key = keys.bus_key
+        self._receivers = {n: jose.certified(_read(c.encryption)) for n, c in directory.items()}
         self._signers: dict[str, tuple[str, Key]] = {}
         for name, certificates in directory.items():
-            for key in map(certified, map(_read, certificates.signing)):
+            for key in map(jose.certified, map(_read, certificates.signing)):
                 if self._signers.setdefault(key.kid, (name, key))[0] != name:
                     raise Misconfigured(f"Partner {name} deelt een certificaat met een ander.")
 
@@ -129,17 +118,17 @@ class JoseSealer:
         outer = Jwe(token, typ=SEAL)
         if outer.kid not in self._decryption:
             raise BadSeal("`kid` noemt geen versleutelcertificaat van de ontvanger.")
-        opened = strict_json(outer.plaintext(self._decryption[outer.kid]))
+        opened = jose.strict_json(outer.plaintext(self._decryption[outer.kid]))
         if opened.keys() != {"envelop", "document"}:
             raise BadSeal("Het geopende object heeft precies `envelop` en `document`.")
         if not all(isinstance(part, str) and part.isascii() for part in opened.values()):
             raise BadSeal("`envelop` en `document` zijn teksten in base64url.")
-        document, inner_jws = decode(opened["document"]), opened["envelop"].encode()
+        document, inner_jws = jose.decode(opened["document"]), opened["envelop"].encode()
         if not document:
             raise Empty("Het verzegelde document is leeg.")
         inner = Jws(inner_jws, typ=SEAL)
         signer, key = self._signer(inner.kid, now)
-        envelope = strict_json(inner.payload(key))
+        envelope = jose.strict_json(inner.payload(key))
         _check_envelope(envelope)
         digest = digest_of(document)
         if not hmac.compare_digest(digest, envelope["datadigest"]):
@@ -161,16 +150,16 @@ class JoseSealer:
         added = {"datadigest": digest_of(document), "aud": receiver.oin}
         signed = {**envelope, **added, "iat": int(now.timestamp())}
         _check_envelope(signed)
-        inner = sign(_json(signed), typ=SEAL, key=self._signing)
-        plaintext = b'{"envelop":"%b","document":"%b"}' % (inner, encode(document).encode())
-        return encrypt(plaintext, typ=SEAL, key=self._receiver(receiver, now))
+        inner = jose.sign(_json(signed), typ=SEAL, key=self._signing)
+        plaintext = b'{"envelop":"%b","document":"%b"}' % (inner, jose.encode(document).encode())
+        return jose.encrypt(plaintext, typ=SEAL, key=self._receiver(receiver, now))
 
     def sign_receipt(self, receipt: Receipt) -> bytes:
         """A compact JWS of type zvh-receipt-1."""
         said = dict(zip(RECEIPT_MEMBERS, astuple(receipt), strict=True))
         if not receipt.code:
             del said["code"]
-        return sign(_json({"soort": RECEIPT_KIND, **said}), typ=RECEIPT, key=self._signing)
+        return jose.sign(_json({"soort": RECEIPT_KIND, **said}), typ=RECEIPT, key=self._signing)
 
     def verify_receipt(self, token: bytes, *, partner: Partner, now: datetime) -> Receipt:
         """
@@ -182,7 +171,7 @@ class JoseSealer:
         try:
             found = Jws(token.strip(), typ=RECEIPT)
             signer, key = self._signer(found.kid, now)
-            said = {"code": "", **strict_json(found.payload(key))}
+            said = {"code": "", **jose.strict_json(found.payload(key))}
         except GatewayError as error:
             raise ReceiptInvalid(error.detail) from error
         texts = [said.get(name) for name in RECEIPT_MEMBERS]
@@ -196,56 +185,48 @@ class JoseSealer:
 
     def sign(self, payload: bytes) -> bytes:
         """A compact JWS of type zvh-canoniek-1."""
-        return sign(payload, typ=CANONICAL, key=self._signing)
+        return jose.sign(payload, typ=CANONICAL, key=self._signing)
 
     def verify_own(self, token: bytes) -> bytes:
         """The payload of `sign`. Raises BadSignature."""
         try:
-            found = Jws(token, typ=CANONICAL)
-            if found.kid == self._signing.kid:
-                return found.payload(self._signing)
+            return Jws(token, typ=CANONICAL).payload(self._signing)
         except Refused as error:
             raise BadSignature() from error
-        raise BadSignature()
 
     def wrap_for_bus(self, jws: bytes) -> bytes:
         """A compact JWE of type zvh-bus-1. Raises Misconfigured without a bus key."""
-        return encrypt(jws, typ=BUS, key=self._bus_key())
+        return jose.encrypt(jws, typ=BUS, key=self._bus())
 
     def unwrap_from_bus(self, token: bytes) -> bytes:
         """Raises BadSeal; Misconfigured without a bus key."""
-        return Jwe(token, typ=BUS).plaintext(self._bus_key())
+        return Jwe(token, typ=BUS).plaintext(self._bus())
 
     def _signer(self, kid: str, now: datetime) -> tuple[Partner, Key]:
         if kid not in self._signers:
-            raise CertificateRefused(
-                "`kid` noemt geen ondertekencertificaat dat bij ons bekend is."
-            )
+            raise CertificateRefused("`kid` noemt geen bij ons bekend ondertekencertificaat.")
         name, key = self._signers[kid]
-        partner = self._partners.by_name(name)
-        if partner is None:
+        if (partner := self._partners.by_name(name)) is None:
             raise UnknownPartner()
-        self._check(key, partner, Use.SIGN, now)
-        return partner, key
+        return partner, self._check(key, partner, Use.SIGN, now)
 
     def _receiver(self, partner: Partner, now: datetime) -> Key:
         try:
-            key = self._receivers[partner.name]
-            self._check(key, partner, Use.ENCRYPT, now)
+            return self._check(self._receivers[partner.name], partner, Use.ENCRYPT, now)
         except (KeyError, Refused) as error:
             raise PartnerUnavailable("Er is geen bruikbaar versleutelcertificaat.") from error
-        return key
 
-    def _check(self, key: Key, partner: Partner, use: Use, now: datetime) -> None:
+    def _check(self, key: Key, partner: Partner, use: Use, now: datetime) -> Key:
         assert key.certificate is not None  # every key of the directory has one
         self._checker.check(key.certificate, use=use, now=now)
         if oin_of(key.certificate) != partner.oin:
             raise CertificateRefused("Het OIN in het certificaat is niet dat van de partner.")
+        return key
 
-    def _bus_key(self) -> Key:
-        if self._bus is None:
+    def _bus(self) -> Key:
+        if self._bus_key is None:
             raise Misconfigured("Er is geen bussleutel.")
-        return self._bus
+        return Key(OctKey.import_key(self._bus_key), "bus")
 
 
 def _check_envelope(envelope: dict[str, Any]) -> None:
@@ -286,4 +267,4 @@ def _own_key(pair: KeyPair) -> Key:
         private = load_pem_private_key(pair.key.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
         raise Misconfigured(f"Sleutel onbruikbaar: {pair.key}.") from error
-    return certified(_read(pair.certificate), private)
+    return jose.certified(_read(pair.certificate), private)

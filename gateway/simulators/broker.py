@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.bus import rabbitmq
@@ -77,6 +76,7 @@ class PrivateBroker:
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.folder),  # Erlang keeps its cookie here
+            "ERL_CRASH_DUMP": str(self.folder / "erl_crash.dump"),
             "ERL_EPMD_PORT": str(self._epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "detached": "1",  # the script becomes the broker: one process id
@@ -95,17 +95,6 @@ class PrivateBroker:
                 command, env=env, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
             )
         self.processes.append(process)
-
-
-@contextmanager
-def private_broker(folder: Path) -> Iterator[str]:
-    """The URL of a private broker that runs until the block is left. Raises as `start` does."""
-    broker = PrivateBroker(folder)
-    broker.start()
-    try:
-        yield broker.url
-    finally:
-        broker.stop()
 
 
 def _free_port() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -16,11 +17,12 @@ from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gateway.api.server import Servers
-from gateway.errors import GatewayError
+from gateway.core.ids import digest_of, instant
+from gateway.errors import GatewayError, Refused
 from gateway.model.envelop import source_of
 from gateway.security.tls import server_context
 from gateway.settings import Settings
-from gateway.simulators.party import Party
+from gateway.simulators.party import Simulator
 
 KNOWN = frozenset({"999990342", "999990019"})
 """The invented people it has a casus of."""
@@ -48,7 +50,7 @@ def answer(question: dict[str, Any], *, id: str, source: str) -> dict[str, Any]:
         "id": id,
         "source": source,
         "type": "nl.zvh.bekendheidsuitslag.v1",
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": instant(datetime.now(UTC)),
         "datacontenttype": "application/json",
         "conversatieid": question.get("conversatieid"),
         "antwoordop": question["id"],
@@ -61,13 +63,12 @@ def answer(question: dict[str, Any], *, id: str, source: str) -> dict[str, Any]:
     }
 
 
-class National(Party):
+class National(Simulator):
     """Listens for questions; answers each once, after a restart too."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, "landelijk")
-        self._servers: Servers | None = None
-        self._answered: set[str] = set()
+        self._listening = ExitStack()
 
     def __enter__(self) -> Self:
         self.start()
@@ -79,20 +80,19 @@ class National(Party):
 
     def start(self) -> None:
         """Listen."""
-        address = urlsplit(self.partner.url)
-        self._servers = Servers(
-            self._app(),
-            ssl_context=server_context(self.tls_files(), on_refused=lambda _: None),
-            host=address.hostname or "127.0.0.1",
-            port=address.port or 443,
-        )
-        self._servers.__enter__()
+        app, address = FastAPI(openapi_url=None), urlsplit(self.partner.url)
+
+        @app.post(address.path)
+        async def berichten(request: Request) -> Response:
+            return await run_in_threadpool(self.take, await request.body())
+
+        context = server_context(self.tls, on_refused=lambda _: None)
+        host, port = address.hostname or "", address.port or 443
+        self._listening.enter_context(Servers(app, ssl_context=context, host=host, port=port))
 
     def stop(self) -> None:
         """Be down: nobody can connect until `start`."""
-        if self._servers:
-            self._servers.__exit__()
-            self._servers = None
+        self._listening.close()
 
     def take(self, body: bytes) -> Response:
         """One sealed message: 202 with our receipt, or a refusal that is signed too."""
@@ -100,32 +100,22 @@ class National(Party):
             unsealed = self.sealer.open(body, now=datetime.now(UTC))
             return Response(self.receive(unsealed), 202, CLOSE, "application/jose")
         except GatewayError as error:
-            receipt = self.refusal(body, error.code)
+            receipt = self.receipt("", digest_of(body), error.code)
             problem = {"code": error.code, "ontvangstbewijs": receipt.decode()}
             return Response(json.dumps(problem), error.status, CLOSE, "application/problem+json")
 
     def step(self) -> None:
         """Answer what has no answer yet. The id of an answer follows from that of the question."""
         for file in sorted((self.folder / "received").glob("*.document")):
-            if file.stem in self._answered:
-                continue
-            question = json.loads(file.read_bytes())
             id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:antwoord:{file.stem}"))
-            if not (self.folder / "sent" / f"{id}.receipt").exists():
-                source = source_of(self.partner.oin, self.partner.systeem)
+            if (self.folder / "sent" / f"{id}.receipt").exists():
+                continue
+            source = source_of(self.partner.oin, self.partner.systeem)
+            document = json.dumps(answer(json.loads(file.read_bytes()), id=id, source=source))
+            with suppress(Refused):  # the other questions must not wait for it
                 self.send(
-                    json.dumps(answer(question, id=id, source=source)).encode(),
+                    document.encode(),
                     message_id=id,
                     kind="bekendheidsuitslag",
                     content_type="application/json",
                 )
-            self._answered.add(file.stem)
-
-    def _app(self) -> FastAPI:
-        app = FastAPI(openapi_url=None)
-
-        @app.post("/v1/berichten")
-        async def berichten(request: Request) -> Response:
-            return await run_in_threadpool(self.take, await request.body())
-
-        return app

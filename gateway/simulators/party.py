@@ -1,4 +1,4 @@
-"""What every simulated partner does: own certificates, own connection, and a memory on disk."""
+"""A partner's side: its certificates and connection, and what every simulated partner does."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import json
 import os
 import re
 import threading
+from abc import ABC, abstractmethod
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from gateway.bootstrap import Register
 from gateway.client import GatewayClient, Sent
-from gateway.core.ids import digest_of, instant
+from gateway.core.ids import instant
 from gateway.errors import EnvelopeMismatch, GatewayError, IdReused, NotFound, WrongAudience
-from gateway.model.partner import Partner
 from gateway.ports import Receipt, Unsealed
 from gateway.security.identity import CertificateChecker
 from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
@@ -25,84 +26,70 @@ POLL_S = 0.2  # a person watches
 
 
 class Party:
+    """A partner of the configuration, with its certificates and its connection to the gateway."""
+
+    def __init__(self, settings: Settings, name: str, *, tls: str = "", sign: str = "") -> None:
+        """
+        `tls` and `sign` name other certificates of the same PKI than the partner's own.
+
+        Raises:
+            NotFound: the configuration has no such partner.
+        """
+        found = [entry.partner() for entry in settings.partner if entry.name == name]
+        if not found:
+            raise NotFound(f"{name} is geen partner in de configuratie.")
+        at, (self.partner,) = settings.at, found
+        self.gateway = replace(
+            self.partner, name="gateway", oin=settings.oin, systeem=settings.systeem
+        )
+        ca, crl = at(settings.ca_certificates), at(settings.crl)
+
+        def pair(name: str) -> KeyPair:
+            return KeyPair(ca.with_name(f"{name}.crt"), ca.with_name(f"{name}.key"))
+
+        own = pair(tls or f"{name}-tls")
+        self.tls = TlsFiles(own.certificate, own.key, ca, crl)
+        theirs = PartnerCertificates(
+            (at(settings.sign.certificate),), at(settings.enc[0].certificate)
+        )
+        self.sealer = JoseSealer(
+            KeyMaterial(self.partner.oin, pair(sign or f"{name}-sign"), (pair(f"{name}-enc"),)),
+            directory={"gateway": theirs},
+            partners=Register([self.gateway]),
+            checker=CertificateChecker(ca=ca, crl=crl),
+        )
+        self.client = GatewayClient(
+            f"https://{settings.host}:{settings.port}",
+            ssl_context=client_context(self.tls),
+            sealer=self.sealer,
+            partner=self.partner,
+            gateway=self.gateway,
+        )
+
+
+class Simulator(Party, ABC):
     """
-    A partner with a folder that holds all it received and sent.
+    A partner that acts by itself, with a folder that holds all it received and sent.
 
     What is in `ledger.jsonl` was accepted: the line is written, with fsync, after the document and
     before the receipt goes out. So a repeat, after a crash too, gets the same receipt bytes.
     """
 
     def __init__(self, settings: Settings, name: str) -> None:
-        """Raises NotFound: the configuration has no such partner."""
-        found = [entry for entry in settings.partner if entry.name == name]
-        if not found:
-            raise NotFound(f"{name} is geen partner in de configuratie.")
-        self.partner = found[0].partner()
-        self._settings, self._pki = settings, settings.at(settings.ca_certificates).parent
-        self._gateway = Partner(
-            name="gateway",
-            oin=settings.oin,
-            systeem=settings.systeem,
-            role="",
-            houses=frozenset(),
-            dialects={},
-            sends=frozenset(),
-            receives=frozenset(),
-        )
-        self.sealer = self._sealer(f"{name}-sign")
-        self.client = self.connection()
+        super().__init__(settings, name)
         self.folder = settings.directory / "simulators" / name
         for part in ("received", "sent"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
         self._ledger = self.folder / "ledger.jsonl"
         self._ledger.touch()
-        self._accepted: dict[str, str] = {}
-        for line in self._ledger.read_text("utf-8").splitlines():
-            entry = json.loads(line)
-            self._accepted[entry["id"]] = entry["digest"]
+        lines = map(json.loads, self._ledger.read_text("utf-8").splitlines())
+        self._accepted: dict[str, str] = {line["id"]: line["digest"] for line in lines}
         self._lock, self._stopping = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
 
-    def connection(self, *, tls: str = "", sign: str = "") -> GatewayClient:
-        """A connection with our own certificates, or with others of the same PKI."""
-        settings = self._settings
-        return GatewayClient(
-            f"https://{settings.host}:{settings.port}",
-            ssl_context=client_context(self.tls_files(tls)),
-            sealer=self._sealer(sign) if sign else self.sealer,
-            partner=self.partner,
-            gateway=self._gateway,
-        )
-
-    def tls_files(self, name: str = "") -> TlsFiles:
-        """Our own TLS certificate, or another of the same PKI."""
-        pair = self._pair(name or f"{self.partner.name}-tls")
-        ca, crl = self._settings.ca_certificates, self._settings.crl
-        return TlsFiles(pair.certificate, pair.key, self._settings.at(ca), self._settings.at(crl))
-
-    def _sealer(self, sign: str) -> JoseSealer:
-        settings = self._settings
-        theirs = PartnerCertificates(
-            (settings.at(settings.sign.certificate),), settings.at(settings.enc[0].certificate)
-        )
-        keys = KeyMaterial(
-            self.partner.oin, self._pair(sign), (self._pair(f"{self.partner.name}-enc"),)
-        )
-        return JoseSealer(
-            keys,
-            directory={"gateway": theirs},
-            partners=Register([self._gateway]),
-            checker=CertificateChecker(
-                ca=settings.at(settings.ca_certificates), crl=settings.at(settings.crl)
-            ),
-        )
-
-    def _pair(self, name: str) -> KeyPair:
-        return KeyPair(self._pki / f"{name}.crt", self._pki / f"{name}.key")
-
+    @abstractmethod
     def step(self) -> None:
         """One round of what this partner does by itself."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -127,7 +114,7 @@ class Party:
         Raises:
             WrongAudience, EnvelopeMismatch, IdReused: nothing is kept.
         """
-        id, now = str(unsealed.envelope.get("id")), instant(datetime.now(UTC))
+        id, digest = str(unsealed.envelope.get("id")), unsealed.digest
         if unsealed.envelope.get("aud") != self.partner.oin:
             raise WrongAudience
         if not re.fullmatch(r"[0-9A-Za-z-]{1,40}", id):  # it becomes the name of a file
@@ -135,36 +122,30 @@ class Party:
         files = self.folder / "received" / id
         with self._lock:
             if known := self._accepted.get(id):
-                if known != unsealed.digest:
+                if known != digest:
                     raise IdReused
                 return files.with_suffix(".receipt").read_bytes()
-            receipt = self.sealer.sign_receipt(
-                self._receipt(id, unsealed.digest, outcome="geaccepteerd")
-            )
+            receipt = self.receipt(id, digest)
             _write(files.with_suffix(".document"), unsealed.document)
             _write(files.with_suffix(".envelope"), json.dumps(unsealed.envelope).encode())
             _write(files.with_suffix(".receipt"), receipt)
-            line = json.dumps({"id": id, "digest": unsealed.digest, "time": now})
+            line = json.dumps({"id": id, "digest": digest, "time": instant(datetime.now(UTC))})
             _write(self._ledger, f"{line}\n".encode(), mode="ab")
-            self._accepted[id] = unsealed.digest
+            self._accepted[id] = digest
         return receipt
 
-    def refusal(self, body: bytes, code: str) -> bytes:
-        """A signed refusal of what could not be accepted."""
-        return self.sealer.sign_receipt(
-            self._receipt("", digest_of(body), outcome="geweigerd", code=code)
-        )
-
-    def _receipt(self, id: str, digest: str, *, outcome: str, code: str = "") -> Receipt:
-        return Receipt(
+    def receipt(self, id: str, digest: str, code: str = "") -> bytes:
+        """A signed receipt; with a code it is a refusal."""
+        told = Receipt(
             id=id,
             digest=digest,
-            outcome=outcome,
+            outcome="geweigerd" if code else "geaccepteerd",
             time=instant(datetime.now(UTC)),
             issuer=self.partner.oin,
-            audience=self._gateway.oin,
+            audience=self.gateway.oin,
             code=code,
         )
+        return self.sealer.sign_receipt(told)
 
     def send(self, document: bytes, *, message_id: str, kind: str, content_type: str) -> Sent:
         """Offer a document; kept before it goes, so that a repeat is the same document."""

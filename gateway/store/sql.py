@@ -54,10 +54,10 @@ class SqlStore(Reader):
             for row in sql.execute(select(D.id, D.message).where(D.id.in_(ids), *LEASED)).all():
                 change(sql, row, Step.TERUGGEGEVEN, now, state=State.KLAAR, due=now)
 
-    def renew(self, delivery_id: str, *, lease_s: float, now: datetime) -> bool:
+    def renew(self, ids: Sequence[str], *, lease_s: float, now: datetime) -> bool:
         lease = update(delivery).values(due=now + timedelta(seconds=lease_s))
         with writing(self._engine) as sql:
-            return sql.execute(lease.where(D.id == delivery_id, *LEASED)).rowcount == 1
+            return sql.execute(lease.where(D.id.in_(ids), *LEASED)).rowcount == len(ids)
 
     def save_rendered(
         self,
