@@ -111,7 +111,7 @@ def build(settings: Settings) -> Gateway:
     ca, crl = at(settings.ca_certificates), at(settings.crl)
     opened: ExitStack[None] = ExitStack()
     with opened:
-        partners = Register(entry.partner() for entry in settings.partner)
+        partners = Register(settings.partner)
         checker = identity.CertificateChecker(ca=ca, crl=crl)
         sealer = _sealer(settings, checker=checker, partners=partners)
         vault = FileVault(at(settings.body_keys))
@@ -128,11 +128,7 @@ def build(settings: Settings) -> Gateway:
         transport = HttpsTransport(outward)
         opened.callback(transport.close)
         outgoing = Outgoing(
-            store=store,
-            sealer=sealer,
-            vault=vault,
-            own_oin=settings.oin,
-            systeem=settings.systeem,
+            store=store, sealer=sealer, vault=vault, own_oin=settings.oin, systeem=settings.systeem
         )
         deliverer = Deliverer(
             store=store,
@@ -166,15 +162,9 @@ def build(settings: Settings) -> Gateway:
             checker.check(certificate, use=identity.Use.TLS, now=clock.now())
             return identity.oin_of(certificate)
 
+        postbus = Postbus(store=store, outgoing=outgoing, clock=clock)
         services = Services(
-            acceptor=acceptor,
-            postbus=Postbus(store=store, outgoing=outgoing, clock=clock),
-            store=store,
-            bus=bus,
-            partners=partners,
-            clock=clock,
-            oin_of=oin_of,
-            version=__version__,
+            acceptor, postbus, store, bus, partners, clock, oin_of=oin_of, version=__version__
         )
         worker = Worker(
             bus=bus, deliverer=deliverer, store=store, clock=clock, threads=settings.worker_threads

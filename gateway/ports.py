@@ -81,6 +81,9 @@ class Adapter(Protocol):
     @property
     def dialects(self) -> frozenset[str]: ...
 
+    def load(self) -> None:
+        """Read and compile schemas and mappings now. Raises Misconfigured for one that is wrong."""
+
     def recognises(self, document: bytes) -> str | None:
         """The dialect this document is written in, by its root or type; None when not ours."""
 

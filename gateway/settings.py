@@ -7,10 +7,11 @@ import tomllib
 from datetime import date
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.errors import Misconfigured
@@ -20,11 +21,14 @@ from gateway.model.waarden import Oin
 FILE = "gateway.toml"
 DIR_VARIABLE = "ZVH_GATEWAY_DIR"
 
-Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
+Text = Annotated[str, Field(min_length=1)]
 
 
-class _Part(BaseModel, frozen=True, extra="forbid", alias_generator=lambda n: n.replace("_", "-")):
+def _kebab(name: str) -> str:
+    return name.replace("_", "-")
+
+
+class _Part(BaseModel, frozen=True, extra="forbid", alias_generator=_kebab):
     """Base of the tables in the file: kebab-case, and nothing that is not known."""
 
 
@@ -35,43 +39,37 @@ class Keys(_Part):
     key: Path
 
 
-class PartnerEntry(_Part):
-    """One `[[partner]]`: the agreement and the certificates of a connected system."""
+@dataclass(
+    frozen=True,
+    kw_only=True,
+    config={"extra": "forbid", "alias_generator": _kebab, "validate_by_name": True},
+)
+class PartnerEntry(Partner):
+    """One `[[partner]]`: the agreement, as the core knows it, and the certificates."""
 
-    name: str = Field(pattern=r"^[a-z0-9-]{1,40}$")  # part of a queue's name
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]  # part of a queue's name
     oin: Oin
-    systeem: str = Field(min_length=1)
-    role: str = Field(min_length=1)
-    houses: frozenset[str]
-    dialects: dict[str, str]
-    sends: frozenset[str]
-    receives: frozenset[str]
+    systeem: Text
+    role: Text
     transport: Literal["push", "postbus"] = "postbus"
-    url: str = ""
-    senders: frozenset[str] = frozenset()
-    deadline_hours: float = Field(default=72.0, gt=0)
-    sign_certificates: tuple[Path, ...] = Field(min_length=1)
+    deadline_hours: Annotated[float, Field(gt=0)] = 72.0
+    sign_certificates: Annotated[tuple[Path, ...], Field(min_length=1)]
     enc_certificate: Path
 
     @model_validator(mode="after")
-    def _push_has_an_address(self) -> PartnerEntry:
+    def _push_has_an_address(self) -> Self:
         if (self.transport == "push") != bool(self.url):
             raise ValueError('"url" belongs to transport "push", and only to that')
         if self.url and not self.url.startswith("https://"):
             raise ValueError('"url" must begin with https://')
         return self
 
-    def partner(self) -> Partner:
-        """The agreement alone, as the core knows it."""
-        names = Partner.__dataclass_fields__
-        return Partner(**{name: getattr(self, name) for name in names})
-
 
 class Huis(_Part):
     """One `[[huis]]`: a Zorg- en Veiligheidshuis, and since when it is (or until when it was) one."""
 
-    code: str = Field(min_length=1)
-    naam: str = Field(min_length=1)
+    code: Text
+    naam: Text
     oin: Oin
     geldig_van: date
     geldig_tot: date = date.max  # the first day on which it no longer is
@@ -92,11 +90,11 @@ class Settings(BaseSettings):
 
     directory: Path
     oin: Oin
-    systeem: str = Field(min_length=1)
+    systeem: Text
 
     host: str = "127.0.0.1"
-    port: Port = 8443
-    management_port: Port = 9443
+    port: int = Field(8443, ge=0, le=65535)
+    management_port: int = Field(9443, ge=0, le=65535)
 
     database: str = "sqlite:///gateway.db"
     bus: str = "table"
@@ -111,7 +109,9 @@ class Settings(BaseSettings):
     lane_key: Path
     bus_key: Path
 
-    retry_ladder: tuple[Seconds, ...] = Field((10, 60, 600, 3600, 10800), min_length=1)
+    retry_ladder: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (10, 60, 600, 3600, 10800), min_length=1
+    )
     worker_threads: int = Field(default=4, ge=1, le=64)
     schema_folder: Path | None = None
 
@@ -123,7 +123,7 @@ class Settings(BaseSettings):
         return sources["env_settings"], sources["init_settings"]
 
     @model_validator(mode="after")
-    def _consistent(self) -> Settings:
+    def _consistent(self) -> Self:
         for what in ("name", "oin and systeem"):
             keys = {attrgetter(*what.split(" and "))(entry) for entry in self.partner}
             if len(keys) < len(self.partner):
@@ -200,8 +200,9 @@ def read_secret(file: Path) -> bytes:
 
 def _explain(error: ValidationError) -> str:
     """Every fault: the key as it stands in the file, and what to change. Values are not shown."""
-    rules = {"extra_forbidden": "is no key here: remove or respell it", "missing": "is missing"}
-    faults = []
+    strange, faults = "is no key here: remove or respell it", []
+    rules = dict.fromkeys(("extra_forbidden", "unexpected_keyword_argument"), strange)
+    rules["missing"] = "is missing"
     for fault in error.errors(include_url=False, include_input=False):
         key = ".".join(str(part).replace("_", "-") for part in fault["loc"])
         rule = rules.get(fault["type"], fault["msg"].removeprefix("Value error, "))

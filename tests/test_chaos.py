@@ -12,101 +12,30 @@ import json
 import os
 import random
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 
 from gateway.bus import declare
-from gateway.cli.setup import make_directory
 from gateway.errors import GatewayError, Unavailable
 from gateway.ports import State
-from gateway.settings import Settings, load
+from gateway.settings import Settings
 from gateway.simulators.national import National
 from gateway.simulators.zsm import JAN, Zsm
 from gateway.store import open_store
 
 from .broker import own_broker
+from .process import Process, until, world
 
 MESSAGES = int(os.environ.get("CHAOS_MESSAGES", "120"))
 CASES = max(MESSAGES // 10, 1)
 SECRET = "Testpersoon"  # a name in every document of the stream
 PATIENCE_S = 120 + MESSAGES / 2
-
-
-class Process:
-    """`gateway run`, killed and started again."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.kills = 0
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        log = (self.settings.directory / "gateway.log").open("ab")
-        command = [sys.executable, "-P", "-m", "gateway", "run", "--dir"]
-        self._process = subprocess.Popen(
-            [*command, str(self.settings.directory)], stdout=log, stderr=log
-        )
-        log.close()
-        _until(lambda: self._process.poll() is not None or self._ready(), "the gateway is ready")
-        assert self._process.poll() is None, (self.settings.directory / "gateway.log").read_text()
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-        self.kills += 1
-
-    def _ready(self) -> bool:
-        url = f"http://127.0.0.1:{self.settings.management_port}/health/live"
-        try:
-            return httpx2.get(url, trust_env=False).status_code == 200
-        except httpx2.HTTPError:
-            return False
-
-
-def _until(holds: Callable[[], bool], what: str, patience: float = PATIENCE_S) -> None:
-    end = time.monotonic() + patience
-    while not holds():
-        assert time.monotonic() < end, f"never: {what}"
-        time.sleep(0.05)
-
-
-def _ports(count: int) -> list[str]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    found = [str(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return found
-
-
-@contextmanager
-def _world(folder: Path, **bus: str) -> Iterator[tuple[Settings, Process]]:
-    port, management, landelijk = _ports(3)
-    make_directory(
-        folder,
-        port=port,
-        management_port=management,
-        landelijk_port=landelijk,
-        retry_ladder="[1, 2]",
-        **bus,
-    )
-    settings = load(folder)
-    process = Process(settings)
-    try:
-        yield settings, process
-    finally:
-        process.kill()
 
 
 def _stream(zsm: Zsm, case: int) -> None:
@@ -155,10 +84,11 @@ def _run(settings: Settings, process: Process, disturb: Callable[[], None]) -> N
             thread.join()
         store = open_store(settings.database_url)
         try:
-            _until(lambda: len(zsm.answers) == MESSAGES, "every answer has come back")
-            _until(
+            until(lambda: len(zsm.answers) == MESSAGES, "every answer has come back", PATIENCE_S)
+            until(
                 lambda: {state for _, state in store.counts()} == {State.AFGELEVERD},
                 "every delivery is settled",
+                PATIENCE_S,
             )
         finally:
             store.close()
@@ -188,7 +118,7 @@ def _no_plaintext(*folders: Path) -> None:
 
 @pytest.mark.timeout(900)
 def test_all_arrive_once_and_in_order_while_the_gateway_is_killed(tmp_path: Path) -> None:
-    with _world(tmp_path / "w") as (settings, process):
+    with world(tmp_path / "w") as (settings, process):
 
         def disturb() -> None:
             process.kill()
@@ -208,7 +138,7 @@ def test_all_arrive_once_and_in_order_while_rabbitmq_is_killed_too(tmp_path: Pat
             "bus_password_file": 'bus-password-file = "keys/bus.password"',
             "bus_password": password,
         }
-        with _world(tmp_path / "w", **bus) as (settings, process):
+        with world(tmp_path / "w", **bus) as (settings, process):
             declare(settings.bus_url, partners=[entry.name for entry in settings.partner])
 
             turns = itertools.count(1)
@@ -227,7 +157,7 @@ def test_all_arrive_once_and_in_order_while_rabbitmq_is_killed_too(tmp_path: Pat
 
 def test_a_sender_that_was_answered_by_a_crash_gets_the_same_receipt(tmp_path: Path) -> None:
     """kill -9 right after the commit: the answer was never sent, the repeat gets the stored one."""
-    with _world(tmp_path / "w") as (settings, process):
+    with world(tmp_path / "w") as (settings, process):
         process.start()
         with Zsm(settings) as zsm:
             first = zsm.offer(zsm.question(JAN, reference="R-1", case="ZAAK-001"), "R-1")
@@ -241,7 +171,7 @@ def test_a_sender_that_was_answered_by_a_crash_gets_the_same_receipt(tmp_path: P
 
 
 def test_gateway_errors_are_all_the_client_sees_of_a_dead_gateway(tmp_path: Path) -> None:
-    with _world(tmp_path / "w") as (settings, process):
+    with world(tmp_path / "w") as (settings, process):
         process.start()
         with Zsm(settings) as zsm:
             process.kill()

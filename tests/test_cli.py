@@ -7,13 +7,23 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.__main__ import main
 from gateway.cli import app
+from gateway.cli.demo import free_ports, running_gateway
+from gateway.cli.setup import make_directory
+from gateway.errors import IdReused
+from gateway.ports import Unsealed
+from gateway.settings import Settings, load
+from gateway.simulators.national import National
+from gateway.simulators.zsm import JAN, Zsm
 
 VCOB = Path(__file__).parent / "examples" / "stuf-jz" / "valid" / "vcobDi01.xml"
 COMMANDS = (
@@ -219,3 +229,88 @@ def test_certs_make_fills_a_folder_once(tmp_path: Path, capsys: pytest.CaptureFi
     assert call("certs", "make", tmp_path, party).exit_code == 0
     assert (tmp_path / "dji-sign.crt").exists()
     assert told(capsys, "certs", "make", tmp_path, party)[0] == 1
+
+
+# --- against a running gateway --------------------------------------------------------------------
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Settings]:
+    ports = zip(("port", "management_port", "landelijk_port"), free_ports(3), strict=True)
+    make_directory(folder, retry_ladder="[0.2]", **dict(ports))
+    with running_gateway(settings := load(folder)):
+        yield settings
+
+
+def until(holds: Callable[[], bool], patience: float = 30) -> None:
+    end = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def listed(folder: Path, *arguments: object) -> list[dict[str, Any]]:
+    result = call(*arguments, "--dir", folder, "--json")
+    assert result.exit_code == 0, (result.output, result.exception)
+    return list(json.loads(result.stdout))
+
+
+def written_question(settings: Settings) -> Path:
+    file = settings.directory / "question.xml"
+    file.write_bytes(Zsm(settings).question(JAN))
+    return file
+
+
+class Refusing(National):
+    """A national system that refuses for good."""
+
+    def receive(self, unsealed: Unsealed) -> bytes:
+        raise IdReused
+
+
+def test_a_requeued_delivery_arrives_once(tmp_path: Path) -> None:
+    with running(tmp_path / "zvh") as settings:
+        folder = settings.directory
+        with Refusing(settings):
+            assert (
+                call("send", written_question(settings), "--as", "zsm", "-d", folder).exit_code == 0
+            )
+            until(lambda: bool(listed(folder, "dead", "list")))
+        (dead,) = listed(folder, "dead", "list")
+        assert (dead["to"], "id-hergebruikt" in dead["reason"]) == ("landelijk", True)
+
+        with National(settings) as landelijk:
+            result = call("dead", "requeue", dead["delivery"], "--by", "Noor", "-d", folder)
+            assert result.exit_code == 0, result.output
+            until(lambda: bool(listed(folder, "inbox", "--as", "zsm")))
+            again = call("dead", "requeue", dead["delivery"], "--by", "Noor", "-d", folder)
+            assert again.exit_code == 1, "it is no longer dead"
+            ledger = (landelijk.folder / "ledger.jsonl").read_text().splitlines()
+
+        assert len(ledger) == 1
+        assert listed(folder, "dead", "list") == []
+        assert "Noor" in call("trace", dead["delivery"], "-d", folder).stdout
+        (line,) = (r for r in listed(folder, "bus", "status") if "to landelijk" in r["what"])
+        assert (line["state"], line["count"]) == ("afgeleverd", 1)
+
+
+def test_a_simulated_partner_answers_what_is_sent(tmp_path: Path) -> None:
+    with running(tmp_path / "zvh") as settings:
+        folder = settings.directory
+        command = [sys.executable, "-m", "gateway", "simulate", "landelijk", "--dir", str(folder)]
+        simulator = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            assert (
+                call("send", written_question(settings), "--as", "zsm", "-d", folder).exit_code == 0
+            )
+            until(lambda: bool(listed(folder, "inbox", "--as", "zsm")))
+            (row,) = listed(folder, "inbox", "--as", "zsm", "--take", tmp_path / "taken")
+        finally:
+            simulator.terminate()
+            assert simulator.wait(30) == 0
+
+        (answer,) = (tmp_path / "taken").iterdir()
+        assert answer.stem == row["id"]
+        (line,) = checked(answer)
+        assert (line["root"], line["code"]) == ("ucobDi01", None)
+        assert listed(folder, "inbox", "--as", "zsm") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,19 @@ def test_a_mapping_speaks_of_every_leaf_of_both_sides(root: str) -> None:
     )
 
     assert [] == found
+
+
+def test_a_mapping_that_is_not_total_stops_the_start() -> None:
+    adapter = replace(ADAPTER)
+    adapter.load()
+    del (
+        adapter.mapping("JZ:vcobDi01")
+        .scope.elements["JZ:object"]
+        .scope.elements["JZ:identificatie"]
+    )
+
+    with pytest.raises(MappingInvalid, match="JZ:identificatie"):
+        adapter.load()
 
 
 def _comparable(event: dict[str, Any], mapping: Mapping, rounded: list[str]) -> dict[str, Any]:

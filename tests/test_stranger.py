@@ -24,7 +24,7 @@ from lxml import etree
 
 from gateway.simulators.national import National
 
-from .test_chaos import _world
+from .process import world
 
 VCOB = Path(__file__).parent / "examples" / "stuf-jz" / "valid" / "vcobDi01.xml"
 REFERENCE = "3f1e6a52-6a39-4d0b-9f4e-1a7b0c1d2e3f"  # its referentienummer
@@ -63,12 +63,13 @@ class Stranger:
         token.add_signature(self.key("zsm-sign.key"), protected=json.dumps(header))
         return str(token.serialize(compact=True))
 
-    def seal(self, document: bytes, envelope: dict[str, Any]) -> str:
+    def seal(self, document: bytes, envelope: dict[str, Any], **changes: Any) -> str:
         envelope = {
             **envelope,
             "datadigest": _b64(hashlib.sha256(document).digest()),
             "aud": GATEWAY,
             "iat": int(time.time()),
+            **changes,
         }
         content = {"envelop": self.sign(envelope, "zvh-jose-1"), "document": _b64(document)}
         algorithm = "RSA-OAEP-256" if self.is_rsa("gateway-enc") else "ECDH-ES+A256KW"
@@ -111,7 +112,7 @@ class Stranger:
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_foreign_tools_ask_a_question_and_fetch_the_answer(tmp_path: Path) -> None:
-    with _world(tmp_path / "w") as (settings, process):
+    with world(tmp_path / "w") as (settings, process):
         process.start()
         url = f"https://127.0.0.1:{settings.port}"
         zsm = Stranger(settings.directory / "pki", url, tmp_path)
@@ -166,7 +167,7 @@ def test_foreign_tools_ask_a_question_and_fetch_the_answer(tmp_path: Path) -> No
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_foreign_tools_read_a_signed_refusal_that_says_what_to_change(tmp_path: Path) -> None:
-    with _world(tmp_path / "w") as (settings, process):
+    with world(tmp_path / "w") as (settings, process):
         process.start()
         url = f"https://127.0.0.1:{settings.port}"
         zsm = Stranger(settings.directory / "pki", url, tmp_path)

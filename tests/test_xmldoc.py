@@ -130,7 +130,7 @@ def test_comments_and_instructions_are_dropped_and_text_stays_whole() -> None:
     assert len(root) == 0
 
 
-# --- checking ---
+# --- checking --------------------------------------------------------------------------------------
 
 STUF = f"{{{PREFIXES['StUF']}}}"
 FAULTS: dict[str, tuple[str, Any, str, str]] = {

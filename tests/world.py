@@ -146,6 +146,9 @@ class JsonAdapter:
     def __init__(self) -> None:
         self.rendered = 0
 
+    def load(self) -> None:
+        """Nothing to compile."""
+
     def recognises(self, document: bytes) -> str | None:
         return DIALECT if document.startswith(b"{") else None
 

@@ -21,6 +21,10 @@ class NationalAdapter:
     name = "national"
     dialects = frozenset({DIALECT})
 
+    def load(self) -> None:
+        for kind in SOORTEN:
+            _schema(kind)
+
     def recognises(self, document: bytes) -> str | None:
         """Raises what `jsondoc.read` raises for JSON that is unsafe or not well-formed."""
         if document.lstrip()[:1] not in (b"{", b"["):

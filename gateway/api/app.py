@@ -50,8 +50,6 @@ class Edge:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
         began, status = time.perf_counter(), 0
 
         async def send_ours(message: Message) -> None:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from gateway.api import Services
 from gateway.api.metrics import Metrics
-from gateway.api.mtls import client_certificate
+from gateway.api.mtls import CERTIFICATE
 from gateway.api.problems import invalid, problem
 from gateway.errors import NotFound, TooLarge, Unavailable, UnknownPartner
 from gateway.model.partner import Partner
@@ -140,7 +140,9 @@ With = Annotated[Services, Depends(services_of)]
 
 
 async def asker(request: Request, services: With) -> Asker:
-    request.state.oin = oin = services.oin_of(client_certificate(request))
+    if not (certificate := request.scope[CERTIFICATE]):
+        raise UnknownPartner("De verbinding heeft geen clientcertificaat.")
+    request.state.oin = oin = services.oin_of(certificate)
     if not (partners := services.partners.by_oin(oin)):
         raise UnknownPartner()
     return Asker(oin, partners)

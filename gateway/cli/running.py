@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gateway.cli.output import HERE, Dir, Exit, Json, records, say
+from gateway.cli.output import HERE, Dir, Json, records, say
 from gateway.settings import load
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def demo(
     """Play a real conversation between ZSM and the national system through a real gateway."""
     from gateway.cli.demo import play
 
-    if not play(directory=dir, rabbitmq=bus == "rabbitmq", once=once):
-        raise typer.Exit(Exit.REFUSED)
+    play(directory=dir, rabbitmq=bus == "rabbitmq", once=once)
 
 
 @bus.command("declare")

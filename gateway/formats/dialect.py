@@ -9,10 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gateway.errors import InvalidDocument, NotExpressible, SchemaMissing, UnknownDocument
+from gateway.errors import (
+    InvalidDocument,
+    MappingInvalid,
+    NotExpressible,
+    SchemaMissing,
+    UnknownDocument,
+)
 from gateway.formats import codes, xmldoc
 from gateway.formats.mapping import Mapping
-from gateway.formats.structure import Element, structure
+from gateway.formats.structure import Element, leaves, structure
 from gateway.formats.tree import Converter
 from gateway.model import SOORTEN, lees, schrijf
 from gateway.model.envelop import Bericht, source_of, type_of
@@ -53,6 +59,17 @@ class XmlAdapter:
     def with_schemas(self, normative: Path) -> XmlAdapter:
         """The same adapter, checking documents by the schemas in this folder."""
         return replace(self, normative=normative)
+
+    def load(self) -> None:
+        """Raises MappingInvalid, also for a mapping that does not speak of every leaf."""
+        for document in self.documents:
+            mapping = self.mapping(document.root)
+            left = mapping.unmapped(
+                leaves(self.structure(document.root)), iter(velden(SOORTEN[mapping.soort]))
+            )
+            if left:
+                raise MappingInvalid(f"{mapping.name}: geen rij voor {', '.join(left)}.")
+            self._schema(document).load()
 
     def recognises(self, document: bytes) -> str | None:
         """Raises what `xmldoc.read` raises for XML that is unsafe or not well-formed."""

@@ -116,6 +116,10 @@ class XmlSchema:
         self._prefix = {namespace: prefix for prefix, namespace in prefixes.items()}
         self._lock = Lock()  # lxml keeps the errors of a validation in the validator
 
+    def load(self) -> None:
+        """Compile now, not with the first document. Raises SchemaMissing."""
+        _ = self._compiled
+
     def validate(self, root: etree._Element) -> None:
         """Raises UnknownDocument, or InvalidDocument with the place and the rule in Dutch."""
         schema, words, roots = self._compiled

@@ -72,12 +72,11 @@ class CertificateChecker:
 
     def __init__(self, *, ca: Path, crl: Path) -> None:
         """Raises Misconfigured when a file is missing or broken."""
-        self._crl_path = crl
-        self._seen: object = None
+        self._crl_path, self._seen = crl, (0, 0)
         try:
             self._cas = x509.load_pem_x509_certificates(ca.read_bytes())
             self._roots = verification.Store([c for c in self._cas if c.subject == c.issuer])
-            self._lists = self._read_lists()
+            self._read_lists()
         except (OSError, ValueError) as error:
             raise Misconfigured(f"CA of CRL onbruikbaar: {ca}, {crl}.") from error
 
@@ -87,12 +86,12 @@ class CertificateChecker:
             CertificateRefused: with the reason.
             Unavailable: we have no current revocation list; no fault of the sender.
         """
+        every = verification.ExtensionPolicy.permit_all()  # ours are stricter, see below
+        ca = verification.ExtensionPolicy.webpki_defaults_ca()
+        policy = verification.PolicyBuilder().store(self._roots).time(now)
+        policy = policy.extension_policies(ca_policy=ca, ee_policy=every)
         try:
-            every = verification.ExtensionPolicy.permit_all()  # ours are stricter, see below
-            ca = verification.ExtensionPolicy.webpki_defaults_ca()
-            builder = verification.PolicyBuilder().store(self._roots).time(now)
-            verifier = builder.extension_policies(ca_policy=ca, ee_policy=every)
-            chain = verifier.build_client_verifier().verify(certificate, self._cas).chain
+            chain = policy.build_client_verifier().verify(certificate, self._cas).chain
         except verification.VerificationError as error:
             if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
                 raise CertificateRefused("Het certificaat is (nog) niet geldig.") from error
@@ -103,7 +102,11 @@ class CertificateChecker:
         self._check_revocation(chain, now)
 
     def _check_revocation(self, chain: list[x509.Certificate], now: datetime) -> None:
-        self._refresh()
+        try:
+            self._read_lists()
+        except (OSError, ValueError):
+            # The old lists stay in force until they expire; a half-copied file mends itself.
+            log.warning("crl_unreadable", file=self._crl_path.name)
         for certificate in chain[:-1]:
             current = self._lists.get(certificate.issuer)
             if current is None or not current.next_update_utc or current.next_update_utc < now:
@@ -111,28 +114,18 @@ class CertificateChecker:
             if current.get_revoked_certificate_by_serial_number(certificate.serial_number):
                 raise CertificateRefused("Het certificaat is ingetrokken.")
 
-    def _refresh(self) -> None:
-        try:
-            if self._stamp() != self._seen:
-                self._lists = self._read_lists()
-        except (OSError, ValueError):
-            # The old lists stay in force until they expire; a half-copied file mends itself.
-            log.warning("crl_unreadable", file=self._crl_path.name)
-
-    def _stamp(self) -> tuple[int, int]:
-        status = self._crl_path.stat()
-        return status.st_mtime_ns, status.st_ino
-
-    def _read_lists(self) -> dict[x509.Name, x509.CertificateRevocationList]:
-        stamp, lists = self._stamp(), {}
+    def _read_lists(self) -> None:
+        status, lists = self._crl_path.stat(), {}
+        stamp = (status.st_mtime_ns, status.st_ino)
+        if stamp == self._seen:
+            return
         for block in re.split(rb"(?=-----BEGIN X509 CRL-----)", self._crl_path.read_bytes())[1:]:
             found = x509.load_pem_x509_crl(block)
             signers = [c for c in self._cas if c.subject == found.issuer]
             if not any(found.is_signature_valid(c.public_key()) for c in signers):  # type: ignore[arg-type]  # CA keys are RSA or EC
                 raise ValueError("a revocation list is not signed by its CA")
             lists[found.issuer] = found
-        self._seen = stamp
-        return lists
+        self._lists, self._seen = lists, stamp
 
 
 def _check_use(certificate: x509.Certificate, use: Use) -> None:
@@ -141,9 +134,7 @@ def _check_use(certificate: x509.Certificate, use: Use) -> None:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except (x509.ExtensionNotFound, ValueError) as error:
         raise CertificateRefused("Het certificaat noemt zijn gebruik niet.") from error
-    if use is Use.ENCRYPT:
-        allowed = usage.key_agreement or usage.key_encipherment
-    else:
-        allowed = usage.digital_signature
+    encrypts = usage.key_agreement or usage.key_encipherment
+    allowed = encrypts if use is Use.ENCRYPT else usage.digital_signature
     if not allowed or ExtendedKeyUsageOID.CLIENT_AUTH not in extended:
         raise CertificateRefused("Het certificaat is niet voor dit gebruik uitgegeven.")

@@ -35,10 +35,10 @@ class Party:
         Raises:
             NotFound: the configuration has no such partner.
         """
-        found = [entry.partner() for entry in settings.partner if entry.name == name]
-        if not found:
+        partner = Register(settings.partner).by_name(name)
+        if partner is None:
             raise NotFound(f"{name} is geen partner in de configuratie.")
-        at, (self.partner,) = settings.at, found
+        self.partner, at = partner, settings.at
         self.gateway = replace(
             self.partner, name="gateway", oin=settings.oin, systeem=settings.systeem
         )
@@ -75,8 +75,8 @@ class Simulator(Party, ABC):
     before the receipt goes out. So a repeat, after a crash too, gets the same receipt bytes.
     """
 
-    def __init__(self, settings: Settings, name: str) -> None:
-        super().__init__(settings, name)
+    def __init__(self, settings: Settings, name: str, **certificates: str) -> None:
+        super().__init__(settings, name, **certificates)
         self.folder = settings.directory / "simulators" / name
         for part in ("received", "sent"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)

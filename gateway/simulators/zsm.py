@@ -63,8 +63,8 @@ def _find(element: etree._Element, path: str) -> etree._Element:
 class Zsm(Simulator):
     """Asks, fetches the answers, and believes only an answer to a question of its own."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, "zsm")
+    def __init__(self, settings: Settings, **certificates: str) -> None:
+        super().__init__(settings, "zsm", **certificates)
         self.answers: dict[str, bool] = {}
         self._house = settings.huis[0].oin
 
