@@ -6,13 +6,12 @@ A throw-away PKI of the shape of PKIoverheid, for development, tests and the dem
 The OIN stands in `subject.serialNumber`. CA keys are never written: a folder cannot grow later.
 """
 
-import argparse
-import os
+import sys
 from datetime import UTC, datetime, timedelta
 from inspect import signature
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -27,13 +26,7 @@ PEM = serialization.Encoding.PEM
 SIGN = "digital_signature"
 BOTH = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
 KEY_USAGES = tuple(signature(x509.KeyUsage).parameters)  # digital_signature, …
-BROKEN: dict[str, dict[str, Any]] = {
-    "expired": {"days": -1},
-    "revoked": {},
-    "rogue": {},
-    "wrong-eku": {"eku": BOTH[1:]},
-    "no-oin": {"oin": False},
-}
+FAULTS = ("expired", "revoked", "rogue", "wrong-eku", "no-oin")
 
 
 class Party(NamedTuple):
@@ -50,29 +43,24 @@ class Authority:
 
     def __init__(self, name: str, *, issuer: "Authority | None" = None) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
-        public = self.key.public_key()
-        self.identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(public)
+        self.identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         self.name = _name("ZVH ontwikkeling", name)
         self.revoked: list[int] = []
         self.certificate = (issuer or self).certify(
             self.name, self.key, "key_cert_sign", "crl_sign", days=CA_DAYS, path=0 if issuer else 1
         )
 
-    def issue(
-        self,
-        party: Party,
-        key: Key,
-        usage: str,
-        *,
-        days: int = LEAF_DAYS,
-        eku: tuple[x509.ObjectIdentifier, ...] = BOTH,
-        oin: bool = True,
-    ) -> x509.Certificate:
-        """A leaf for a party on this machine."""
+    def issue(self, party: Party, key: Key, usage: str, fault: str = "") -> x509.Certificate:
+        """A leaf for a party on this machine; a fault makes it one that must be refused."""
         here = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
-        subject = _name(party.organisation, party.name, party.oin if oin else None)
-        extra = (x509.ExtendedKeyUsage(eku), x509.SubjectAlternativeName(here))
-        return self.certify(subject, key, usage, days=days, extra=extra)
+        purposes = x509.ExtendedKeyUsage(BOTH[1:] if fault == "wrong-eku" else BOTH)
+        return self.certify(
+            _name(party.organisation, party.name, "" if fault == "no-oin" else party.oin),
+            key,
+            usage,
+            days=-1 if fault == "expired" else LEAF_DAYS,
+            extra=(purposes, x509.SubjectAlternativeName(here)),
+        )
 
     def certify(
         self,
@@ -130,9 +118,9 @@ class Pki(NamedTuple):
         chain = (certificate, self.issuing.certificate)[: 2 if name.endswith("-tls") else 1]
         (self.folder / f"{name}.crt").write_bytes(b"".join(c.public_bytes(PEM) for c in chain))
         form, no_password = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # unreadable for others from the first byte
-        with os.fdopen(os.open(self.folder / f"{name}.key", flags, 0o600), "wb") as file:
-            file.write(key.private_bytes(PEM, form, no_password))
+        file = self.folder / f"{name}.key"
+        file.touch(mode=0o600, exist_ok=False)  # unreadable for others from the first byte
+        file.write_bytes(key.private_bytes(PEM, form, no_password))
 
 
 def make_pki(folder: Path, parties: list[Party], *, broken: bool = False, bits: int = 3072) -> Pki:
@@ -156,11 +144,11 @@ def make_pki(folder: Path, parties: list[Party], *, broken: bool = False, bits: 
         for use, usage in (("tls", SIGN), ("sign", SIGN), ("enc", wrap)):
             key = _new_key(party.key, bits)
             pki.write(f"{party.name}-{use}", key, pki.issuing.issue(party, key, usage))
-    for fault, how in BROKEN.items() if broken else ():
+    for fault in FAULTS if broken else ():
         signer = rogue if fault == "rogue" else pki
         for use in ("tls", "sign"):
             key = _new_key("ec", bits)
-            certificate = signer.issuing.issue(parties[-1], key, SIGN, **how)
+            certificate = signer.issuing.issue(parties[-1], key, SIGN, fault)
             signer.write(f"broken-{fault}-{use}", key, certificate)
             if fault == "revoked":
                 pki.issuing.revoked.append(certificate.serial_number)
@@ -181,20 +169,13 @@ def _new_key(kind: str, bits: int) -> Key:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def _name(organisation: str, common_name: str, oin: str | None = None) -> x509.Name:
-    pairs = {
-        NameOID.COUNTRY_NAME: "NL",
-        NameOID.ORGANIZATION_NAME: organisation,
-        NameOID.COMMON_NAME: common_name,
-        **({NameOID.SERIAL_NUMBER: oin} if oin else {}),
-    }
-    return x509.Name([x509.NameAttribute(kind, value) for kind, value in pairs.items()])
+def _name(organisation: str, common_name: str, oin: str = "") -> x509.Name:
+    pairs = [(NameOID.COUNTRY_NAME, "NL"), (NameOID.ORGANIZATION_NAME, organisation)]
+    pairs += [(NameOID.COMMON_NAME, common_name), (NameOID.SERIAL_NUMBER, oin)]
+    return x509.Name([x509.NameAttribute(kind, value) for kind, value in pairs if value])
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Make a throw-away PKI for development.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("party", nargs="+", help="name:oin:organisation[:rsa]")
-    parser.add_argument("--broken", action="store_true", help="also certificates to be refused")
-    given = parser.parse_args()
-    make_pki(given.folder, [Party(*p.split(":")) for p in given.party], broken=given.broken)
+    if len(sys.argv) < 3:
+        sys.exit(f"usage: {sys.argv[0]} FOLDER name:oin:organisation[:rsa] …")
+    make_pki(Path(sys.argv[1]), [Party(*given.split(":")) for given in sys.argv[2:]], broken=True)

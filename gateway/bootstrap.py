@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,12 +34,12 @@ RELOAD_S = 10.0  # a renewed certificate or list is in use that soon; lists are 
 log = structlog.get_logger()
 
 
-def load_adapters(normative: Path | None = None) -> Iterator[Adapter]:
+def load_adapters(normative: Path | None = None) -> list[Adapter]:
     """The installed adapters; they check by the owners' schemas where that folder is given."""
-    for point in sorted(entry_points(group="gateway.adapters"), key=lambda point: point.name):
-        adapter = point.load()
-        swap = getattr(adapter, "with_schemas", None)
-        yield swap(normative) if swap and normative else adapter
+    points = sorted(entry_points(group="gateway.adapters"), key=lambda point: point.name)
+    found = [point.load() for point in points]
+    swap = "with_schemas"
+    return [getattr(a, swap)(normative) if normative and hasattr(a, swap) else a for a in found]
 
 
 class SystemClock:
@@ -115,7 +115,7 @@ def build(settings: Settings) -> Gateway:
         checker = identity.CertificateChecker(ca=ca, crl=crl)
         sealer = _sealer(settings, checker=checker, partners=partners)
         vault = FileVault(at(settings.body_keys))
-        adapters = list(load_adapters(settings.schema_folder and at(settings.schema_folder)))
+        adapters = load_adapters(settings.schema_folder and at(settings.schema_folder))
         policy = Policy.read((folder("mappings") / "doelbinding.toml").read_text("utf-8"))
         store = open_store(settings.database_url)
         opened.callback(store.close)

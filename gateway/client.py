@@ -146,8 +146,9 @@ class GatewayClient:
         if reply.status < 300:
             return reply
         problem = reply.problem()
-        proof, code = problem.get("ontvangstbewijs"), problem.get("code", "")
-        refusal = self._verified(proof.encode(), outcome="geweigerd", code=code) if proof else None
+        code, refusal = problem.get("code", ""), None
+        if proof := problem.get("ontvangstbewijs", "").encode("ascii", "replace"):
+            refusal = self._verified(proof, outcome="geweigerd", code=code)
         raise RefusedByGateway(reply.status, problem, refusal)
 
 

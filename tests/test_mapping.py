@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from adapters.zsm import ADAPTER
-from gateway.errors import InvalidDocument, MappingInvalid, NotExpressible, UnknownCode
+from gateway.errors import InvalidBsn, InvalidDocument, MappingInvalid, NotExpressible, UnknownCode
 from gateway.formats import codes, structure, xmldoc
 from gateway.formats.mapping import Mapping, erase
 from gateway.formats.stuf import CONVERTERS
@@ -193,6 +193,15 @@ def test_a_mapping_that_cannot_work_is_refused_when_it_is_read(rows: str, compla
             categories={},
             name="proef.toml",
         )
+
+
+def test_an_impossible_value_is_pointed_out_in_the_words_of_the_sender(vcob: bytes) -> None:
+    with pytest.raises(InvalidBsn) as caught:
+        ADAPTER.parse(vcob.replace(b"999990342", b"999990343"), dialect="")
+
+    assert caught.value.path == (
+        "JZ:vcobDi01/JZ:object/JZ:heeftBetrekkingOp/ZKN:gerelateerde/ZKN:natuurlijkPersoon/BG:inp.bsn"
+    )
 
 
 def test_a_constant_that_differs_is_refused(vcob: bytes) -> None:

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.offline import installed, read, recognise
+from gateway.bootstrap import load_adapters
+from gateway.cli.offline import read, recognise
 from gateway.cli.output import HERE, Dir, Json, records, say, table, write_json
 from gateway.errors import NotFound
 from gateway.ports import Loss, MessageRecord, State, Store
@@ -38,7 +39,7 @@ def send(
     from gateway.simulators.party import Party
 
     document = read(file)
-    adapter, dialect = recognise(document, installed())
+    adapter, dialect = recognise(document, load_adapters())
     bericht = adapter.parse(document, dialect=dialect).bericht
     content_type = "application/xml" if document.lstrip()[:1] == b"<" else "application/json"
     with Party(load(dir), partner).client as client:
@@ -53,9 +54,7 @@ def send(
 
 def inbox(
     partner: As,
-    take: Annotated[
-        Path | None, typer.Option("--take", help="Folder to fetch to; confirms what it keeps.")
-    ] = None,
+    take: Annotated[Path | None, typer.Option(help="Folder to fetch to, and confirm.")] = None,
     dir: Dir = HERE,
     json: Json = False,
 ) -> None:
@@ -85,8 +84,9 @@ def trace(
         raise NotFound(f"Onder {id} is niets bekend.")
     if json:
         write_json(ways)
-    for found in () if json else ways:
-        show_way(found)
+    else:
+        for found in ways:
+            show_way(found)
 
 
 def way(store: Store, message: MessageRecord) -> dict[str, Any]:
@@ -124,9 +124,9 @@ def show_way(found: dict[str, Any]) -> None:
         for s in found["steps"]
     ]
     for d in found["deliveries"]:
-        detail = f"{d['receiver']} ({d['dialect']}): {d['state']}. {d['reason']}"
         written = lost(Loss(**item) for item in d["loss"])
-        rows.append(("now", "delivery", f"{detail} Lost when written: {written}"))
+        detail = f"{d['receiver']} ({d['dialect']}): {d['state']}. {d['reason']} Lost: {written}"
+        rows.append(("now", "delivery", detail))
     table(title, (f"since {start:%Y-%m-%d %H:%M:%S} UTC", "step", "detail"), rows)
 
 
@@ -141,16 +141,9 @@ def list_dead(dir: Dir = HERE, json: Json = False) -> None:
     with _store(dir) as store:
         found = store.deliveries(state=State.DOOD, limit=MANY)
     rows = [
-        {
-            "delivery": d.id,
-            "message": d.message.message_id,
-            "kind": d.message.kind,
-            "from": d.message.sender,
-            "to": d.receiver,
-            "reason": d.reason,
-            "attempts": d.attempts,
-            "since": d.changed_at,
-        }
+        {"delivery": d.id, "message": d.message.message_id, "kind": d.message.kind}
+        | {"from": d.message.sender, "to": d.receiver, "attempts": d.attempts}
+        | {"since": d.changed_at, "reason": d.reason}
         for d in found
     ]
     records("Dead deliveries", rows, as_json=json, empty="No delivery is dead.")

@@ -8,17 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.bootstrap import load_adapters
 from gateway.cli.output import Exit, Json, stderr, table, write_json
 from gateway.errors import BadRequest, Empty, GatewayError, NotFound, TooLarge, UnknownDocument
 from gateway.ports import Adapter, Rendered
 
 Files = Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)]
-Adapters = list[Adapter]
 
 
 def check(files: Files, json: Json = False) -> None:
     """Check documents against schema and meaning; exit 1 if any is refused."""
-    adapters = installed()
+    adapters = load_adapters()
     _report([_judge(file, adapters)[0] for _, file in _progress(files)], as_json=json)
 
 
@@ -29,7 +29,7 @@ def translate(
     json: Json = False,
 ) -> None:
     """Translate documents to another dialect and account for what is lost on the way."""
-    adapters, lines, taken = installed(), [], set[Path]()
+    adapters, lines, taken = load_adapters(), [], set[Path]()
     writer = next((adapter for adapter in adapters if to in adapter.dialects), None)
     if writer is None:
         known = ", ".join(sorted(frozenset[str]().union(*(a.dialects for a in adapters))))
@@ -47,14 +47,7 @@ def translate(
         _report(lines, as_json=json)
 
 
-def installed() -> Adapters:
-    """The adapters of this installation."""
-    from gateway.bootstrap import load_adapters
-
-    return list(load_adapters())
-
-
-def recognise(document: bytes, adapters: Adapters) -> tuple[Adapter, str]:
+def recognise(document: bytes, adapters: list[Adapter]) -> tuple[Adapter, str]:
     """The adapter and dialect of a document. Raises UnknownDocument, or why it is unreadable."""
     for adapter in adapters:
         if dialect := adapter.recognises(document):
@@ -79,7 +72,7 @@ def read(file: Path) -> bytes:
 
 
 def _judge(
-    file: Path, adapters: Adapters, *, writer: Adapter | None = None, to: str = ""
+    file: Path, adapters: list[Adapter], *, writer: Adapter | None = None, to: str = ""
 ) -> tuple[dict[str, Any], Rendered | None]:
     """All that the gateway finds about a file, and its translation if a writer is given."""
     line: dict[str, Any] = dict.fromkeys(("file", "dialect", "root", "valid", "code", "path"))
@@ -108,9 +101,8 @@ def _report(lines: list[dict[str, Any]], *, as_json: bool) -> None:
             (n["file"], n["dialect"], n["root"], n["code"] or "ok", n["path"], len(n["loss"]))
             for n in lines
         )
-        table(
-            f"{len(lines)} documents", ("file", "dialect", "root", "verdict", "path", "lost"), rows
-        )
+        columns = ("file", "dialect", "root", "verdict", "path", "lost")
+        table(f"{len(lines)} documents", columns, rows)
     if any(line["code"] for line in lines):
         raise typer.Exit(Exit.REFUSED)
 

@@ -36,25 +36,19 @@ HERE = Path(".")
 WIDTH = 220  # of a table when nobody watches
 
 
-def stdout() -> Console:
-    """Made at each use, so that a replaced sys.stdout is honoured."""
-    watched = sys.stdout.isatty()
-    return Console(soft_wrap=True, width=None if watched else WIDTH)
-
-
 def stderr() -> Console:
     """For progress and errors: stdout stays clean."""
     return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def say(text: str) -> None:
-    """One line for a person; names from files are not read as markup."""
-    stdout().print(escape(text), highlight=False)
+    """One line for a person."""
+    typer.echo(text)
 
 
 def write_json(value: Any) -> None:
     """One JSON value on one line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
@@ -64,7 +58,8 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
         shown.add_column(column, overflow="fold")
     for row in rows:
         shown.add_row(*(escape(str("" if cell is None else cell)) for cell in row))
-    stdout().print(shown)
+    width = None if sys.stdout.isatty() else WIDTH
+    Console(soft_wrap=True, width=width).print(shown)
 
 
 def records(title: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:

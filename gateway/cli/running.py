@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from gateway import bus as buses
+from gateway import logs
+from gateway.bootstrap import Gateway, build
 from gateway.cli.output import HERE, Dir, Json, records, say
 from gateway.settings import load
-
-if TYPE_CHECKING:
-    from gateway.bootstrap import Gateway
 
 bus = typer.Typer(help="The bus and its queues.", no_args_is_help=True)
 
@@ -42,8 +43,6 @@ def run(dir: Dir = HERE) -> None:
 
 
 def _gateway(directory: Path) -> Gateway:
-    from gateway import logs
-    from gateway.bootstrap import build
     from gateway.store import upgrade
 
     logs.configure()
@@ -67,15 +66,9 @@ def simulate(who: Literal["zsm", "landelijk"], dir: Dir = HERE) -> None:
 
 
 def demo(
-    once: Annotated[
-        bool, typer.Option("--once", help="End by itself; 0 if all went well.")
-    ] = False,
-    bus: Annotated[
-        Literal["table", "rabbitmq"], typer.Option("--bus", help="Over which bus.")
-    ] = "table",
-    dir: Annotated[
-        Path | None, typer.Option("--dir", help="New folder that is kept; default a temporary one.")
-    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End by itself: 0 if as told.")] = False,
+    bus: Annotated[Literal["table", "rabbitmq"], typer.Option(help="Over which bus.")] = "table",
+    dir: Annotated[Path | None, typer.Option(help="New folder, that is kept.")] = None,
 ) -> None:
     """Play a real conversation between ZSM and the national system through a real gateway."""
     from gateway.cli.demo import play
@@ -86,20 +79,18 @@ def demo(
 @bus.command("declare")
 def declare(dir: Dir = HERE) -> None:
     """Make the exchanges and queues of queue/topology.toml on the broker."""
-    from gateway.bus import declare
-
-    settings = load(dir)
-    declare(settings.bus_url, partners=[entry.name for entry in settings.partner])
-    say("the bus is as queue/topology.toml says")
+    _compare(buses.declare, dir)
 
 
 @bus.command("check")
 def check(dir: Dir = HERE) -> None:
     """Compare the broker with queue/topology.toml; exit 3 and every difference if they differ."""
-    from gateway.bus import check
+    _compare(buses.check, dir)
 
-    settings = load(dir)
-    check(settings.bus_url, partners=[entry.name for entry in settings.partner])
+
+def _compare(act: Callable[..., None], directory: Path) -> None:
+    settings = load(directory)
+    act(settings.bus_url, partners=[entry.name for entry in settings.partner])
     say("the bus is as queue/topology.toml says")
 
 

@@ -94,7 +94,12 @@ class XmlAdapter:
         event["specversion"] = "1.0"
         event["type"] = type_of(mapping.soort)
         event["source"] = source_of(sender["organisatie"], sender["applicatie"])
-        return Parsed(dialect, found.root.partition(":")[2], lees(event), tuple(loss))
+        try:
+            bericht = lees(event)
+        except InvalidDocument as error:
+            error.path = mapping.place(error.path or "")  # the sender knows its own names
+            raise
+        return Parsed(dialect, found.root.partition(":")[2], bericht, tuple(loss))
 
     def render(self, bericht: Bericht, *, dialect: str) -> Rendered:
         found = self._by_kind.get(bericht.soort)

@@ -96,6 +96,20 @@ class Mapping:
         self.scope.render(inside, out, "", account)
         return out, account.entries
 
+    def place(self, canonical: str) -> str:
+        """Where a canonical field stands in the partner's document, so that an error can say so."""
+        keys, way = self.scope.keys, [self.root]
+        for key in canonical.split("."):
+            entry = keys.get(key)
+            if entry is None:  # the number of an item
+                continue
+            rows: list[Object | Items | Leaf] = [*entry.objects, *entry.items, *entry.leaves]
+            keys = entry.below
+            for row in rows[:1]:
+                way += row.partner
+                keys = keys if isinstance(row, Leaf) else row.scope.keys
+        return "/".join(way)
+
     def unmapped(self, partner: Iterator[str], canonical: Iterator[str]) -> list[str]:
         """
         The leaves of either side that no row, `[niet]`, `[elders]` or `[overal]` speaks of.
