@@ -116,6 +116,8 @@ def build(settings: Settings) -> Gateway:
         sealer = _sealer(settings, checker=checker, partners=partners)
         vault = FileVault(at(settings.body_keys))
         adapters = load_adapters(settings.schema_folder and at(settings.schema_folder))
+        for adapter in adapters:
+            adapter.load()
         policy = Policy.read((folder("mappings") / "doelbinding.toml").read_text("utf-8"))
         store = open_store(settings.database_url)
         opened.callback(store.close)

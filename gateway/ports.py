@@ -84,11 +84,11 @@ class Adapter(Protocol):
     def load(self) -> None:
         """Read and compile schemas and mappings now. Raises Misconfigured for one that is wrong."""
 
-    def recognises(self, document: bytes) -> str | None:
-        """The dialect this document is written in, by its root or type; None when not ours."""
+    def recognises(self, document: bytes) -> tuple[str, str] | None:
+        """Dialect and root (or kind) of this document; None when it is not ours."""
 
-    def validate(self, document: bytes, *, dialect: str) -> str:
-        """Check shape only; returns the root. Raises InvalidDocument."""
+    def validate(self, document: bytes, *, dialect: str) -> None:
+        """Check shape only, by the schema. Raises InvalidDocument."""
 
     def parse(self, document: bytes, *, dialect: str) -> Parsed:
         """Validate and map to canonical. Raises InvalidDocument, UnknownCode."""

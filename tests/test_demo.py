@@ -52,6 +52,9 @@ def assert_as_told(result: subprocess.CompletedProcess[str]) -> None:
     assert [scene for scene in SCENES if scene not in result.stdout] == []
     assert "NOT AS TOLD" not in result.stdout
     assert "the same receipt, byte for byte" in result.stdout
+    assert result.stdout.count("[signed refusal]") == 3
+    assert "certificaat-geweigerd" in result.stdout, "one wrong certificate is refused by us"
+    assert "certificate revoked" in result.stdout, "and one by TLS"
 
 
 def test_the_demo_goes_as_told(tmp_path: Path) -> None:

@@ -149,11 +149,11 @@ class JsonAdapter:
     def load(self) -> None:
         """Nothing to compile."""
 
-    def recognises(self, document: bytes) -> str | None:
-        return DIALECT if document.startswith(b"{") else None
+    def recognises(self, document: bytes) -> tuple[str, str] | None:
+        return (DIALECT, "json") if document.startswith(b"{") else None
 
-    def validate(self, document: bytes, *, dialect: str) -> str:
-        return self.parse(document, dialect=dialect).root
+    def validate(self, document: bytes, *, dialect: str) -> None:
+        self.parse(document, dialect=dialect)
 
     def parse(self, document: bytes, *, dialect: str) -> Parsed:
         try:

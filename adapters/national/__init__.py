@@ -25,16 +25,16 @@ class NationalAdapter:
         for kind in SOORTEN:
             _schema(kind)
 
-    def recognises(self, document: bytes) -> str | None:
+    def recognises(self, document: bytes) -> tuple[str, str] | None:
         """Raises what `jsondoc.read` raises for JSON that is unsafe or not well-formed."""
         if document.lstrip()[:1] not in (b"{", b"["):
             return None
         event = jsondoc.read(document)
-        known = isinstance(event, dict) and kind_of(str(event.get("type"))) in SOORTEN
-        return DIALECT if known else None
+        kind = kind_of(str(event.get("type"))) if isinstance(event, dict) else ""
+        return (DIALECT, kind) if kind in SOORTEN else None
 
-    def validate(self, document: bytes, *, dialect: str) -> str:
-        return self._checked(document)[0]
+    def validate(self, document: bytes, *, dialect: str) -> None:
+        self._checked(document)
 
     def parse(self, document: bytes, *, dialect: str) -> Parsed:
         kind, event = self._checked(document)

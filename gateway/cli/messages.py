@@ -39,7 +39,7 @@ def send(
     from gateway.simulators.party import Party
 
     document = read(file)
-    adapter, dialect = recognise(document, load_adapters())
+    adapter, dialect, _ = recognise(document, load_adapters())
     bericht = adapter.parse(document, dialect=dialect).bericht
     content_type = "application/xml" if document.lstrip()[:1] == b"<" else "application/json"
     with Party(load(dir), partner).client as client:

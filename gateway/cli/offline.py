@@ -47,11 +47,11 @@ def translate(
         _report(lines, as_json=json)
 
 
-def recognise(document: bytes, adapters: list[Adapter]) -> tuple[Adapter, str]:
-    """The adapter and dialect of a document. Raises UnknownDocument, or why it is unreadable."""
+def recognise(document: bytes, adapters: list[Adapter]) -> tuple[Adapter, str, str]:
+    """Adapter, dialect and root of a document. Raises UnknownDocument, or why it is unreadable."""
     for adapter in adapters:
-        if dialect := adapter.recognises(document):
-            return adapter, dialect
+        if found := adapter.recognises(document):
+            return adapter, *found
     raise UnknownDocument
 
 
@@ -80,8 +80,8 @@ def _judge(
     made = None
     try:
         document = read(file)
-        adapter, line["dialect"] = recognise(document, adapters)
-        line["root"] = adapter.validate(document, dialect=line["dialect"])
+        adapter, line["dialect"], line["root"] = recognise(document, adapters)
+        adapter.validate(document, dialect=line["dialect"])
         line["valid"] = True
         parsed = adapter.parse(document, dialect=line["dialect"])
         made = writer.render(parsed.bericht, dialect=to) if writer else None

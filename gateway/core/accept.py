@@ -127,8 +127,8 @@ class Acceptor:
         """What it says, if the signer may write it; a system's dialects are part of its agreement."""
         sender, envelope = opened.signer, opened.envelope
         recognised = ((a, a.recognises(opened.document)) for a in self.adapters)
-        adapter, dialect = next(((a, d) for a, d in recognised if d), (None, None))
-        if adapter is None or dialect is None or dialect not in sender.dialects.values():
+        adapter, dialect = next(((a, found[0]) for a, found in recognised if found), (None, ""))
+        if adapter is None or dialect not in sender.dialects.values():
             raise errors.UnknownDocument()
         parsed = adapter.parse(opened.document, dialect=dialect)
         bericht = parsed.bericht

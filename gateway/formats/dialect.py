@@ -71,18 +71,17 @@ class XmlAdapter:
                 raise MappingInvalid(f"{mapping.name}: geen rij voor {', '.join(left)}.")
             self._schema(document).load()
 
-    def recognises(self, document: bytes) -> str | None:
+    def recognises(self, document: bytes) -> tuple[str, str] | None:
         """Raises what `xmldoc.read` raises for XML that is unsafe or not well-formed."""
         start = document.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
         if start not in (b"<", b"\xff", b"\xfe"):
             return None
-        return self.dialect if xmldoc.read(document).tag in self._by_tag else None
+        found = self._by_tag.get(xmldoc.read(document).tag)
+        return (self.dialect, found.root.partition(":")[2]) if found else None
 
-    def validate(self, document: bytes, *, dialect: str) -> str:
+    def validate(self, document: bytes, *, dialect: str) -> None:
         root = xmldoc.read(document)
-        found = self._document(root.tag)
-        self._schema(found).validate(root)
-        return found.root.partition(":")[2]
+        self._schema(self._document(root.tag)).validate(root)
 
     def parse(self, document: bytes, *, dialect: str) -> Parsed:
         root = xmldoc.read(document)

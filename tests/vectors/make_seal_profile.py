@@ -13,6 +13,7 @@ import json
 import secrets
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -74,8 +75,8 @@ def case(name: str, maker: Any, authority: Any, signing: Any, receiving: Any) ->
     sender = maker.Party("zsm", ZSM, "Testvector")
     gateway = maker.Party("gateway", GATEWAY, "Testvector")
     usage = "key_encipherment" if isinstance(receiving, rsa.RSAPrivateKey) else "key_agreement"
-    sender_certificate = authority.issue(sender, signing, "digital_signature", days=DAYS)
-    receiver_certificate = authority.issue(gateway, receiving, usage, days=DAYS)
+    sender_certificate = authority.issue(sender, signing, "digital_signature")
+    receiver_certificate = authority.issue(gateway, receiving, usage)
     sender_kid, receiver_kid = (
         b64(c.fingerprint(hashes.SHA256())) for c in (sender_certificate, receiver_certificate)
     )
@@ -148,9 +149,13 @@ def case(name: str, maker: Any, authority: Any, signing: Any, receiving: Any) ->
 
 
 def make() -> dict[str, Any]:
-    """A whole vector with fresh keys."""
+    """A whole vector with fresh keys, of certificates that outlive us."""
     maker: Any = dev_pki_module()
-    maker.CA_DAYS = DAYS
+    with patch.multiple(maker, CA_DAYS=DAYS, LEAF_DAYS=DAYS):
+        return _make(maker)
+
+
+def _make(maker: Any) -> dict[str, Any]:
     root = maker.Authority("ZVH Testvector Root CA")
     issuing = maker.Authority("ZVH Testvector Services CA", issuer=root)
     keys = [
