@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import tenacity
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -61,7 +63,18 @@ def upsert(sql: Connection, table: Table) -> Any:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions by itself
     for pragma in PRAGMAS:
-        connection.execute(pragma)
+        _BUSY.copy()(connection.execute, pragma)
+
+
+# Changing a new database to WAL does not wait in the queue for the lock, whatever busy_timeout says.
+_BUSY = tenacity.Retrying(
+    retry=tenacity.retry_if_exception(
+        lambda error: getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
+    ),
+    wait=tenacity.wait_random(0.01, 0.05),
+    stop=tenacity.stop_after_delay(30),
+    reraise=True,
+)
 
 
 def _begin_sqlite(sql: Connection) -> None:
