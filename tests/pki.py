@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import sys
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gateway.bootstrap import Register
 from gateway.model.partner import Partner
 from gateway.resources import folder
 from gateway.security.identity import CertificateChecker
@@ -57,22 +57,6 @@ def _shared(base: Path) -> Path:
 def make_test_pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the PKI of this session; read only, for others use it too."""
     return _shared(tmp_path_factory.getbasetemp())
-
-
-class Register:
-    """`ports.Partners` over a list."""
-
-    def __init__(self, partners: Iterable[Partner]) -> None:
-        self._partners = {partner.name: partner for partner in partners}
-
-    def by_name(self, name: str) -> Partner | None:
-        return self._partners.get(name)
-
-    def by_oin(self, oin: str) -> Sequence[Partner]:
-        return [partner for partner in self._partners.values() if partner.oin == oin]
-
-    def all(self) -> Iterable[Partner]:
-        return self._partners.values()
 
 
 def partner(name: str) -> Partner:

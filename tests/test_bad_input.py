@@ -13,16 +13,8 @@ from typing import Any
 import pytest
 
 from .process import Process, world
-from .test_stranger import REFERENCE, VCOB, ZSM, Stranger
+from .test_stranger import ENVELOPE, VCOB, Stranger
 
-ENVELOPE = {
-    "specversion": "1.0",
-    "id": REFERENCE,
-    "source": f"urn:nld:oin:{ZSM}:systeem:PGAx",
-    "type": "nl.zvh.bekendheidsverzoek.v1",
-    "time": "2025-03-01T09:15:00Z",
-    "datacontenttype": "application/xml",
-}
 MARK = b"Geheimenaam"  # stands in every document below
 GOOD = VCOB.read_bytes().replace(b">Test<", b">" + MARK + b"<")
 PERSONAL = ("Geheimenaam", "999990342", "999990343", "1985", "VVZ-2025-000123")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from jwcrypto.jwk import JWK
 
+from gateway.bootstrap import Register
 from gateway.errors import (
     BadSeal,
     BadSignature,
@@ -36,7 +37,7 @@ from .foreign import (
     sealed_with,
     signed_envelope,
 )
-from .pki import GATEWAY, ZSM, Register, envelope, make_pki, now, partner, sealer_of
+from .pki import GATEWAY, ZSM, envelope, make_pki, now, partner, sealer_of
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from jwcrypto import jws as crypto_jws
 from jwcrypto.common import json_encode
 from jwcrypto.jwk import JWK
 
+from gateway.bootstrap import Register
 from gateway.errors import BadSeal, CertificateRefused, DuplicateKey, Empty, TooLarge
 from gateway.security import jose
 from gateway.security.identity import CertificateChecker
@@ -31,7 +32,7 @@ from .foreign import (
     sealed_with,
     signed_envelope,
 )
-from .pki import BUS_KEY, GATEWAY, LANDELIJK, Register, envelope, now, partner
+from .pki import BUS_KEY, GATEWAY, LANDELIJK, envelope, now, partner
 
 # --- both ways, both key types --------------------------------------------------------------------
 

@@ -17,13 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from jwcrypto.jwk import JWK
 
+from gateway.bootstrap import Register
 from gateway.errors import GatewayError
 from gateway.model.partner import Partner
 from gateway.ports import Receipt
 from gateway.security.identity import CertificateChecker
 from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
 
-from .pki import GATEWAY, ZSM, Register, envelope, make_test_pki, now, partner, sealer_of
+from .pki import GATEWAY, ZSM, envelope, make_test_pki, now, partner, sealer_of
 from .vectors.make_seal_profile import BEGIN, END, PAGE, VECTOR, example, make
 
 JOSE = "6.2.1"

@@ -29,6 +29,14 @@ from .process import world
 VCOB = Path(__file__).parent / "examples" / "stuf-jz" / "valid" / "vcobDi01.xml"
 REFERENCE = "3f1e6a52-6a39-4d0b-9f4e-1a7b0c1d2e3f"  # its referentienummer
 ZSM, GATEWAY = "00000099000000001000", "00000099000000000100"
+ENVELOPE = {
+    "specversion": "1.0",
+    "id": REFERENCE,
+    "source": f"urn:nld:oin:{ZSM}:systeem:PGAx",
+    "type": "nl.zvh.bekendheidsverzoek.v1",
+    "time": "2025-03-01T09:15:00.123Z",
+    "datacontenttype": "application/xml",
+}
 
 
 def _b64(data: bytes) -> str:
@@ -117,23 +125,15 @@ def test_foreign_tools_ask_a_question_and_fetch_the_answer(tmp_path: Path) -> No
         url = f"https://127.0.0.1:{settings.port}"
         zsm = Stranger(settings.directory / "pki", url, tmp_path)
         document = VCOB.read_bytes()
-        envelope = {
-            "specversion": "1.0",
-            "id": REFERENCE,
-            "source": f"urn:nld:oin:{ZSM}:systeem:PGAx",
-            "type": "nl.zvh.bekendheidsverzoek.v1",
-            "time": "2025-03-01T09:15:00.123Z",
-            "datacontenttype": "application/xml",
-        }
         with National(settings):
-            status, receipt = zsm.curl("/v1/berichten", body=zsm.seal(document, envelope))
+            status, receipt = zsm.curl("/v1/berichten", body=zsm.seal(document, ENVELOPE))
             assert status == 202, receipt
             proof = zsm.verify(receipt)
             assert ("geaccepteerd", REFERENCE, GATEWAY, ZSM) == tuple(
                 proof[name] for name in ("uitkomst", "id", "iss", "aud")
             )
 
-            again = zsm.curl("/v1/berichten", body=zsm.seal(document, envelope))
+            again = zsm.curl("/v1/berichten", body=zsm.seal(document, ENVELOPE))
             assert (202, receipt) == again
 
             waiting: list[dict[str, Any]] = []
@@ -172,15 +172,7 @@ def test_foreign_tools_read_a_signed_refusal_that_says_what_to_change(tmp_path: 
         url = f"https://127.0.0.1:{settings.port}"
         zsm = Stranger(settings.directory / "pki", url, tmp_path)
         document = VCOB.read_bytes().replace(b"999990342", b"999990343")
-        envelope = {
-            "specversion": "1.0",
-            "id": REFERENCE,
-            "source": f"urn:nld:oin:{ZSM}:systeem:PGAx",
-            "type": "nl.zvh.bekendheidsverzoek.v1",
-            "time": "2025-03-01T09:15:00Z",
-            "datacontenttype": "application/xml",
-        }
-        status, text = zsm.curl("/v1/berichten", body=zsm.seal(document, envelope))
+        status, text = zsm.curl("/v1/berichten", body=zsm.seal(document, ENVELOPE))
         problem = json.loads(text)
         proof = zsm.verify(problem["ontvangstbewijs"])
 

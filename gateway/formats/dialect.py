@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lxml import etree
+
 from gateway.errors import (
     InvalidDocument,
     MappingInvalid,
@@ -69,7 +71,7 @@ class XmlAdapter:
             )
             if left:
                 raise MappingInvalid(f"{mapping.name}: geen rij voor {', '.join(left)}.")
-            self._schema(document).load()
+            self._schemas[document.root].load()
 
     def recognises(self, document: bytes) -> tuple[str, str] | None:
         """Raises what `xmldoc.read` raises for XML that is unsafe or not well-formed."""
@@ -80,13 +82,10 @@ class XmlAdapter:
         return (self.dialect, found.root.partition(":")[2]) if found else None
 
     def validate(self, document: bytes, *, dialect: str) -> None:
-        root = xmldoc.read(document)
-        self._schema(self._document(root.tag)).validate(root)
+        self._valid(document)
 
     def parse(self, document: bytes, *, dialect: str) -> Parsed:
-        root = xmldoc.read(document)
-        found = self._document(root.tag)
-        self._schema(found).validate(root)
+        root, found = self._valid(document)
         mapping = self.mapping(found.root)
         event, loss = mapping.parse(xmldoc.to_tree(root, self.structure(found.root)))
         sender = event["data"]["afzender"]
@@ -107,7 +106,7 @@ class XmlAdapter:
         tree, loss = self.mapping(found.root).render(schrijf(bericht))
         written = xmldoc.to_xml(tree, self.structure(found.root))
         try:
-            self._schema(found).validate(xmldoc.read(written))
+            self._schemas[found.root].validate(xmldoc.read(written))
         except InvalidDocument as error:
             raise NotExpressible(error.detail, path=error.path) from error
         root = found.root.partition(":")[2]
@@ -121,24 +120,24 @@ class XmlAdapter:
         """The structure of a document type."""
         return self._structures[root]
 
-    def _document(self, tag: str) -> Document:
-        if tag not in self._by_tag:
+    def _valid(self, document: bytes) -> tuple[etree._Element, Document]:
+        """The root element of a document that its schema accepts, and which document it is."""
+        root = xmldoc.read(document)
+        found = self._by_tag.get(root.tag)
+        if found is None:
             raise UnknownDocument("Het hoofdelement hoort bij geen bericht van dit koppelvlak.")
-        return self._by_tag[tag]
-
-    def _schema(self, document: Document) -> xmldoc.XmlSchema:
-        if document.root not in self._schemas:
-            path = (
-                self.normative / document.normative
-                if self.normative
-                else self._folder / document.schema
-            )
-            self._schemas[document.root] = xmldoc.XmlSchema(path, dict(self.prefixes))
-        return self._schemas[document.root]
+        self._schemas[found.root].validate(root)
+        return root, found
 
     @functools.cached_property
     def _schemas(self) -> dict[str, xmldoc.XmlSchema]:
-        return {}
+        """By root; documents that share an XSD share its compiled schema."""
+        base = self.normative or self._folder
+        files = {
+            d.root: base / (d.normative if self.normative else d.schema) for d in self.documents
+        }
+        made = {file: xmldoc.XmlSchema(file, self.prefixes) for file in set(files.values())}
+        return {root: made[file] for root, file in files.items()}
 
     @functools.cached_property
     def _folder(self) -> Path:

@@ -19,6 +19,7 @@ mean nothing wherever they stand, `[niet]` canonical fields without a place in t
 
 from __future__ import annotations
 
+import copy
 import re
 import tomllib
 from collections.abc import Iterator
@@ -137,8 +138,6 @@ def erase(event: Tree, loss: list[Loss]) -> Tree:
     The canonical tree without what was lost: the right-hand side of the law
     `parse(render(m)) == erase(m, loss)`.
     """
-    import copy
-
     left = copy.deepcopy(event)
     steps = [re.findall(r"[^.\[\]]+|\[[0-9]+\]", entry.path) for entry in loss]
     for path in sorted(steps, key=_deepest_last_index_first):
