@@ -9,10 +9,30 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway.errors import InvalidBsn, InvalidDocument, InvalidValue, UnknownDocument
+from gateway.model.afdoening import Afdoeningsbeslissing
 from gateway.model.bekendheid import Bekendheidsuitslag, Bekendheidsverzoek
+from gateway.model.casus import Casus, UitkomstOverleg
+from gateway.model.casusinformatie import Casusinformatie, Casusinformatieverzoek
+from gateway.model.detentie import (
+    BijMelding,
+    BijWeging,
+    Detentiegegevens,
+    DrPlan,
+    RisicoInformatie,
+)
 from gateway.model.envelop import Bericht, Inhoud, kind_of, type_of
+from gateway.model.herroeping import Correctie, Intrekking
+from gateway.model.melding import Melding, Meldinguitkomst
 
-SOORTEN: dict[str, type[Inhoud]] = {k.soort: k for k in (Bekendheidsverzoek, Bekendheidsuitslag)}
+SOORTEN: dict[str, type[Inhoud]] = {
+    kind.soort: kind
+    for kind in (
+        *(Bekendheidsverzoek, Bekendheidsuitslag, Casusinformatieverzoek, Casusinformatie),
+        *(Melding, Meldinguitkomst, Afdoeningsbeslissing, BijMelding, BijWeging),
+        *(Detentiegegevens, DrPlan, RisicoInformatie, Casus, UitkomstOverleg),
+        *(Correctie, Intrekking),
+    )
+}
 """The canonical kinds by name."""
 
 
