@@ -111,7 +111,6 @@ class Document(Bijlage):
     identificatie: str = wgs(GEEN)
     soort: Documentsoort | None = wgs(GEEN, default=None)
     datum: Deeldatum | None = wgs(GEEN, default=None)
-    mediatype: str | None = wgs(GEEN, default=None)
     omvang: str | None = wgs(GEEN, default=None)
     sha256: str | None = wgs(GEEN, default=None)
 

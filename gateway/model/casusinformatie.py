@@ -47,6 +47,7 @@ class Bijlage(Deel):
 
     naam: str | None = wgs(VRIJ, default=None)
     bestandsnaam: str | None = wgs(VRIJ, default=None)
+    mediatype: str | None = wgs(Wgs.GEEN, default=None)
     toelichting: str | None = wgs(VRIJ, default=None)
     link: str | None = wgs(VRIJ, default=None)
     inhoud: Base64 | None = wgs(VRIJ, default=None)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar
 
-from gateway.model.bekendheid import Contactpersoon, Organisatie
+from gateway.model.bekendheid import Contactpersoon, Extra, Organisatie
 from gateway.model.envelop import Deel, Inhoud
 from gateway.model.lijsten import Lijst
 from gateway.model.personen import VRIJ, Betrokkene, Contactmiddel, Informering, Natuurlijkpersoon
@@ -119,6 +119,7 @@ class Melding(Inhoud):
     verdieping: Verdieping | None = wgs(GEEN, default=None)
     overige_informatie: str | None = wgs(VRIJ, default=None)
     webadressen: tuple[Webadres, ...] = wgs(VRIJ, default=())
+    extra: Extra = wgs(VRIJ, default=())
 
     def zaak(self) -> str | None:
         return self.identificatie
@@ -167,7 +168,7 @@ class Meldinguitkomst(Inhoud):
     verantwoordelijk: Organisatie | None = wgs(GEEN, default=None)
     verantwoordelijk_contact: Verdieping | None = wgs(GEEN, default=None)
     betrokkenen: tuple[Betrokkene, ...] = wgs(GEEN, default=())
-    afgerond_op: Deeldatum | None = wgs(GEEN, default=None)
+    extra: Extra = wgs(VRIJ, default=())
 
     def zaak(self) -> str | None:
         return self.verwijzing

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from gateway.model.bekendheid import Organisatie, Persoon
+from gateway.model.bekendheid import Contactpersoon, Organisatie, Persoon
 from gateway.model.envelop import Deel
 from gateway.model.lijsten import Lijst
 from gateway.model.nummers import Gemeentecode, Postcode, Skn
@@ -132,5 +132,6 @@ class Betrokkene(Deel):
     betrokkenheid: Betrokkenheid | None = wgs(Wgs.HULPVERLENING, default=None)
     rol: Jeugdrol | None = wgs(Wgs.RELATIES, default=None)
     informering: Informering | None = wgs(Wgs.GEEN, default=None)
+    contactpersonen: tuple[Contactpersoon, ...] = wgs(ID, default=())
     aanvullende_informatie: str | None = wgs(VRIJ, default=None)
     overige_zorg: str | None = wgs(VRIJ, default=None)
