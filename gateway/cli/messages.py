@@ -1,7 +1,5 @@
 """`send` and `inbox` as a partner does it; `trace` and `dead` as the operator of the gateway."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """`check` and `translate`: what the gateway would say of documents. Needs no working directory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """How every command speaks: tables or JSON on stdout, errors as one line on stderr, exit codes."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Long-running commands: the gateway's processes, the simulators, the demo; and its bus."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Callable
@@ -29,7 +27,7 @@ def work(dir: Dir = HERE) -> None:
     """Deliver messages."""
     with _gateway(dir) as gateway:
         gateway.worker.start()
-        _until_stopped()
+        until_stopped()
         gateway.worker.stop()
 
 
@@ -62,7 +60,7 @@ def simulate(who: Literal["zsm", "landelijk"], dir: Dir = HERE) -> None:
         if isinstance(party, Zsm):
             for suspect in (JAN, PIET, NOBODY):
                 say(f"asked about one suspect: {party.ask(suspect).receipt.id}")
-        _until_stopped()
+        until_stopped()
 
 
 def demo(
@@ -112,7 +110,8 @@ def status(dir: Dir = HERE, json: Json = False) -> None:
     records("Bus and store", rows, as_json=json, empty="There are no queues.")
 
 
-def _until_stopped() -> None:
+def until_stopped() -> None:
+    """Wait for SIGTERM or Ctrl-C."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

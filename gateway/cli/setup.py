@@ -1,11 +1,9 @@
 """`init` and `certs`: a working directory with configuration, development PKI, keys, database."""
 
-from __future__ import annotations
-
 import secrets
 from importlib.resources import as_file, files
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from runpy import run_path
 from string import Template
 from typing import Annotated, Any
 
@@ -86,12 +84,10 @@ def make_pki(
 ) -> None:
     """Make a throw-away development PKI, with broken certificates to test with."""
     with as_file(folder("certs") / "make_dev_pki.py") as path:  # a script, shipped as data
-        spec = spec_from_file_location("make_dev_pki", path)
-        assert spec and spec.loader
-        maker = module_from_spec(spec)
-        spec.loader.exec_module(maker)
+        maker = run_path(str(path))
     try:
-        maker.make_pki(directory, [maker.Party(*p.split(":")) for p in party], broken=True)
+        parties = [maker["Party"](*given.split(":")) for given in party]
+        maker["make_pki"](directory, parties, broken=True)
     except TypeError as error:
         raise BadRequest("A party is written as name:oin:organisation[:rsa].") from error
     except FileExistsError as error:

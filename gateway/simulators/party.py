@@ -11,14 +11,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from fastapi import Body, FastAPI, Response
 
 from gateway import errors
 from gateway.api.server import Servers
@@ -26,8 +22,7 @@ from gateway.bootstrap import Register
 from gateway.client import GatewayClient, Sent
 from gateway.core.ids import digest_of, instant
 from gateway.ports import Receipt, Unsealed
-from gateway.security.identity import CertificateChecker
-from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
+from gateway.security import identity, seal
 from gateway.security.tls import TlsFiles, client_context, server_context
 from gateway.settings import Settings
 
@@ -54,25 +49,21 @@ class Party:
         self.gateway = replace(partner, name="gateway", oin=settings.oin, systeem=settings.systeem)
         ca, crl = at(settings.ca_certificates), at(settings.crl)
 
-        def pair(name: str) -> KeyPair:
-            return KeyPair(ca.with_name(f"{name}.crt"), ca.with_name(f"{name}.key"))
+        def pair(name: str) -> seal.KeyPair:
+            return seal.KeyPair(ca.with_name(f"{name}.crt"), ca.with_name(f"{name}.key"))
 
-        shown = pair(tls or f"{name}-tls")
+        shown, signing = pair(tls or f"{name}-tls"), pair(sign or f"{name}-sign")
         self.tls = TlsFiles(shown.certificate, shown.key, ca, crl)
-        sign_certificate, enc_certificate = settings.sign.certificate, settings.enc[0].certificate
-        theirs = PartnerCertificates((at(sign_certificate),), at(enc_certificate))
-        self.sealer = JoseSealer(
-            KeyMaterial(partner.oin, pair(sign or f"{name}-sign"), (pair(f"{name}-enc"),)),
-            directory={"gateway": theirs},
+        theirs = (at(settings.sign.certificate),), at(settings.enc[0].certificate)
+        self.sealer = seal.JoseSealer(
+            seal.KeyMaterial(partner.oin, signing, encryption=(pair(f"{name}-enc"),)),
+            directory={"gateway": seal.PartnerCertificates(*theirs)},
             partners=Register([self.gateway]),
-            checker=CertificateChecker(ca=ca, crl=crl),
+            checker=identity.CertificateChecker(ca=ca, crl=crl),
         )
+        url, context = f"https://{settings.host}:{settings.port}", client_context(self.tls)
         self.client = GatewayClient(
-            f"https://{settings.host}:{settings.port}",
-            ssl_context=client_context(self.tls),
-            sealer=self.sealer,
-            partner=partner,
-            gateway=self.gateway,
+            url, ssl_context=context, sealer=self.sealer, partner=partner, gateway=self.gateway
         )
 
 
@@ -127,15 +118,9 @@ class Simulator(Party):
     def start(self) -> None:
         """Listen, if it is agreed that messages are pushed."""
         if self.partner.transport == "push":
-            address, context = (
-                urlsplit(self.partner.url),
-                server_context(self.tls, on_refused=log.info),
-            )
-
-            async def take(request: Request) -> Response:
-                return await run_in_threadpool(self._take, await request.body())
-
-            app = Starlette(routes=[Route(address.path, take, methods=["POST"])])
+            app, address = FastAPI(openapi_url=None), urlsplit(self.partner.url)
+            app.post(address.path)(self._take)
+            context = server_context(self.tls, on_refused=log.info)
             host, port = address.hostname or "", address.port or 443
             self._listening.enter_context(Servers(app, ssl_context=context, host=host, port=port))
 
@@ -143,7 +128,7 @@ class Simulator(Party):
         """Be down: nobody can connect until `start`."""
         self._listening.close()
 
-    def _take(self, body: bytes) -> Response:
+    def _take(self, body: Annotated[bytes, Body()]) -> Response:
         """One sealed message: 202 with our receipt, or a refusal that is signed too."""
         try:
             unsealed = self.sealer.open(body, now=datetime.now(UTC))
