@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from typer import echo
+
 from gateway.bus import declare
 from gateway.cli.messages import lost, show_way, way
-from gateway.cli.output import say, table
+from gateway.cli.output import table
 from gateway.cli.running import until_stopped
 from gateway.cli.setup import make_directory
 from gateway.client import RefusedByGateway, Sent
@@ -139,7 +141,7 @@ def play(*, directory: Path | None, rabbitmq: bool, once: bool) -> None:
         if directory is None:
             directory = Path(stack.enter_context(TemporaryDirectory(prefix="zvh-demo-")))
         settings = _set_up(stack, directory, rabbitmq=rabbitmq)
-        say(f"gateway at {settings.host}:{settings.port}, bus {settings.bus}, in {directory}")
+        echo(f"gateway at {settings.host}:{settings.port}, bus {settings.bus}, in {directory}")
         stack.enter_context(running_gateway(settings))
         store = stack.enter_context(closing(open_store(settings.database_url)))
         zsm = stack.enter_context(Zsm(settings))
@@ -157,7 +159,7 @@ def play(*, directory: Path | None, rabbitmq: bool, once: bool) -> None:
 def _set_up(stack: ExitStack, directory: Path, *, rabbitmq: bool) -> Settings:
     values = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
     if rabbitmq:
-        say("starting RabbitMQ, about ten seconds")
+        echo("starting RabbitMQ, about ten seconds")
         broker = PrivateBroker(Path(stack.enter_context(TemporaryDirectory(prefix="zvh-broker-"))))
         stack.callback(broker.stop)
         broker.start()
@@ -186,7 +188,7 @@ def running_gateway(settings: Settings) -> Iterator[None]:
 def _keep_running(settings: Settings, question: str) -> None:
     here, gateway = settings.directory, f"{sys.executable} -m gateway"
     pki = f"--cacert {here}/pki/ca.crt --cert {here}/pki/zsm-tls.crt --key {here}/pki/zsm-tls.key"
-    say(f"""
+    echo(f"""
 Everything keeps running; Ctrl-C ends it. Try, in another terminal:
 
   curl {pki} https://{settings.host}:{settings.port}/v1/ping

@@ -11,7 +11,7 @@ import typer
 from gateway import bus as buses
 from gateway import logs
 from gateway.bootstrap import Gateway, build
-from gateway.cli.output import HERE, Dir, Json, records, say
+from gateway.cli.output import HERE, Dir, Json, records
 from gateway.settings import load
 
 bus = typer.Typer(help="The bus and its queues.", no_args_is_help=True)
@@ -56,10 +56,10 @@ def simulate(who: Literal["zsm", "landelijk"], dir: Dir = HERE) -> None:
 
     settings = load(dir)
     with Zsm(settings) if who == "zsm" else National(settings) as party:
-        say(f"{who} runs, and keeps what it receives in {party.folder}; Ctrl-C ends it")
+        typer.echo(f"{who} runs, and keeps what it receives in {party.folder}; Ctrl-C ends it")
         if isinstance(party, Zsm):
             for suspect in (JAN, PIET, NOBODY):
-                say(f"asked about one suspect: {party.ask(suspect).receipt.id}")
+                typer.echo(f"asked about one suspect: {party.ask(suspect).receipt.id}")
         until_stopped()
 
 
@@ -89,7 +89,7 @@ def check(dir: Dir = HERE) -> None:
 def _compare(act: Callable[..., None], directory: Path) -> None:
     settings = load(directory)
     act(settings.bus_url, partners=[entry.name for entry in settings.partner])
-    say("the bus is as queue/topology.toml says")
+    typer.echo("the bus is as queue/topology.toml says")
 
 
 @bus.command("status")
@@ -98,15 +98,10 @@ def status(dir: Dir = HERE, json: Json = False) -> None:
     with _gateway(dir) as gateway:
         gateway.bus.ping()
         found, counts = gateway.bus.status(), gateway.store.counts()
-    rows = [
-        {"what": f"queue {queue.name}", "state": state, "count": count}
-        for queue in found
-        for state, count in (("ready", queue.ready), ("taken", queue.unacknowledged))
-    ]
-    rows += [
-        {"what": f"deliveries to {partner}", "state": state, "count": count}
-        for (partner, state), count in sorted(counts.items())
-    ]
+    lines = [(f"queue {queue.name}", "ready", queue.ready) for queue in found]
+    lines += [(f"queue {queue.name}", "taken", queue.unacknowledged) for queue in found]
+    lines += [(f"deliveries to {who}", state, count) for (who, state), count in counts.items()]
+    rows = [dict(zip(("what", "state", "count"), line, strict=True)) for line in sorted(lines)]
     records("Bus and store", rows, as_json=json, empty="There are no queues.")
 
 

@@ -87,7 +87,6 @@ class PrivateBroker:
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.folder),  # Erlang keeps its cookie here
-            "ERL_CRASH_DUMP": str(self.folder / "erl_crash.dump"),
             "ERL_EPMD_PORT": str(self._epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "detached": "1",  # the script becomes the broker: one process id
