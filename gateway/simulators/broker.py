@@ -17,7 +17,6 @@ from gateway.errors import BusUnavailable, Misconfigured
 _DEBIAN = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 _PORTS = range(20_000, 32_000)  # below the ports the kernel gives to clients
 _START_S = 120.0  # about ten seconds on an idle machine
-_STOP_S = 20.0
 _FILES = {
     **dict.fromkeys(("CONFIG_FILE", "CONF_ENV_FILE"), ""),
     **dict.fromkeys(("ADVANCED_CONFIG_FILE", "ENABLED_PLUGINS_FILE"), "[].\n"),
@@ -68,17 +67,14 @@ class PrivateBroker:
                 if listens(self.port):
                     return rabbitmq.ping(self.url)
             time.sleep(0.1)
-        self.stop(signal.SIGKILL)
+        self.stop()
         raise BusUnavailable(f"RabbitMQ start niet; zie {self.folder / 'start.log'}")
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End it; SIGKILL is the power cut. The folder stays, and it can be started again."""
+    def stop(self) -> None:
+        """End it as a power cut does. The folder stays, and it can be started again."""
         for process in reversed(self.processes):  # each leads a process group of its own
-            for sign in (how, signal.SIGKILL):
-                with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                    os.killpg(process.pid, sign)
-                    process.wait(_STOP_S)
-                    break
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         self.processes.clear()
 
