@@ -1,10 +1,10 @@
 """A partner's side: its certificates and connection, and what every simulated partner does."""
 
 import json
-import logging
 import os
 import re
 import threading
+import traceback
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -28,8 +28,6 @@ from gateway.settings import Settings
 
 POLL_S = 0.2  # a person watches
 CLOSE = {"Connection": "close"}  # so that `stop` has nobody to wait for
-
-log = logging.getLogger(__name__)
 
 
 class Party:
@@ -120,7 +118,7 @@ class Simulator(Party):
         if self.partner.transport == "push":
             app, address = FastAPI(openapi_url=None), urlsplit(self.partner.url)
             app.post(address.path)(self._take)
-            context = server_context(self.tls, on_refused=log.info)
+            context = server_context(self.tls, on_refused=lambda _: None)
             host, port = address.hostname or "", address.port or 443
             self._listening.enter_context(Servers(app, ssl_context=context, host=host, port=port))
 
@@ -155,15 +153,16 @@ class Simulator(Party):
 
     @contextmanager
     def _going_on(self, what: str) -> Iterator[None]:
-        """A fault with one message is told once and tried again, and holds up no other message."""
+        """A fault with one message is told (once), tried again, and holds up no other message."""
         try:
             yield
         except errors.Unavailable:
             raise  # the gateway is away: everything waits
-        except Exception as error:
-            if (fault := f"{self.name}: {what}: {error!r}") not in self._told:
+        except Exception as error:  # noqa: BLE001 (a thread that dies silences the partner)
+            if (fault := f"{what}: {error!r}") not in self._told:
                 self._told.add(fault)
-                log.exception(fault)
+                error.add_note(f"{self.name}: {what}")
+                traceback.print_exception(error)
 
     def _fetch(self, id: str) -> None:
         unsealed, refuse = self.client.fetch(id), ""
