@@ -322,7 +322,6 @@ class Query:
     state: State | None = None
     message_id: str | None = None
     conversation: str | None = None
-    receiver: str | None = None
     since: datetime | None = None
     limit: int = 50
     after: str | None = None  # internal id of the last row of the previous page
@@ -370,18 +369,8 @@ class Store(Protocol):
 
     def bodies(self, delivery_id: str) -> Bodies: ...
 
-    def message_bodies(self, internal_id: str) -> Bodies: ...
-
     def save_rendered(
-        self,
-        delivery_id: str,
-        *,
-        sealed: bytes,
-        digest: str,
-        root: str,
-        content_type: str,
-        loss: tuple[Loss, ...],
-        now: datetime,
+        self, delivery_id: str, made: Rendered, *, sealed: bytes, digest: str, now: datetime
     ) -> None:
         """Keep our own output before the first attempt; refused (ValueError) if already kept."""
 
@@ -403,7 +392,8 @@ class Store(Protocol):
 
     def deliveries_of(self, internal_id: str) -> list[DeliveryRecord]: ...
 
-    def deliveries(self, *, state: State | None, limit: int) -> list[DeliveryRecord]: ...
+    def deliveries(self, *, state: State, limit: int) -> list[DeliveryRecord]:
+        """Newest first."""
 
     def attempts_of(self, delivery_id: str) -> list[dict[str, Any]]:
         """Rows with `at, number, outcome, code, reason, status, duration_ms, receipt`."""

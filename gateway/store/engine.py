@@ -1,7 +1,5 @@
 """How we speak to each database: all that is not the same SQL everywhere, and its errors as ours."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
