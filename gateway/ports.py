@@ -427,16 +427,6 @@ class Taken:
     handle: Any = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class QueueStatus:
-    """One queue as the operator sees it."""
-
-    name: str
-    ready: int
-    unacknowledged: int
-    consumers: int
-
-
 class Source(Protocol):
     """What a bus needs of the store and the core: due deliveries and their parcels."""
 
@@ -472,7 +462,8 @@ class Bus(Protocol):
     def give_back(self, taken: Taken) -> None:
         """Not handled: let another worker have it."""
 
-    def status(self) -> list[QueueStatus]: ...
+    def status(self) -> dict[str, int]:
+        """How much waits in each queue, by its name. Raises BusUnavailable, TopologyMismatch."""
 
     def ping(self) -> None:
         """Raises BusUnavailable."""

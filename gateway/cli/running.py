@@ -101,9 +101,7 @@ def status(dir: Dir = HERE, json: Json = False) -> None:
         gateway.bus.ping()
         found, counts = gateway.bus.status(), gateway.store.counts()
     rows = [
-        {"what": f"queue {queue.name}", "state": state, "count": count}
-        for queue in found
-        for state, count in (("ready", queue.ready), ("taken", queue.unacknowledged))
+        {"what": f"queue {name}", "state": "ready", "count": count} for name, count in found.items()
     ]
     rows += [
         {"what": f"deliveries to {partner}", "state": state, "count": count}
