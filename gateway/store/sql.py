@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.errors import DeadlinePassed, StoreUnavailable
 from gateway.ports import FINAL, NewMessage, Outcome, Rendered, State, StoredReceipt
 from gateway.store.engine import writing
 from gateway.store.lanes import change, enqueue, lock, log, release, values
-from gateway.store.reader import IN_POSTBUS, Reader
+from gateway.store.reader import IN_POSTBUS, Reader, Rows
 from gateway.store.tables import Step, attempt, body, delivery, message, receipt, rendered
 
 D = delivery.c
@@ -53,12 +53,11 @@ class SqlStore(Reader):
     def save_rendered(
         self, delivery_id: str, made: Rendered, *, sealed: bytes, digest: str, now: datetime
     ) -> None:
-        about = {"root": made.root, "content_type": made.content_type, "loss": made.loss}
         with writing(self._engine) as sql:
             row = lock(sql, delivery_id)
             if row.digest:
                 raise ValueError("a delivery is rendered once")
-            change(sql, row, Step.GERENDERD, now, digest=digest, **about)
+            change(sql, row, Step.GERENDERD, now, digest=digest, **values(made, delivery))
             sql.execute(insert(rendered), {"delivery": delivery_id, "sealed": sealed})
 
     def settle(self, delivery_id: str, outcome: Outcome, *, now: datetime) -> list[str]:
@@ -74,8 +73,7 @@ class SqlStore(Reader):
             sql.execute(update(delivery).where(D.id == delivery_id).values(attempts=tries))
             if row.state in FINAL:
                 return []
-            new = {"state": state, "reason": outcome.reason, "due": outcome.due}
-            change(sql, row, step, now, detail=outcome.code, **new)
+            change(sql, row, step, now, detail=outcome.code, **values(outcome, delivery))
             return release(sql, row.lane, now=now) if state in FINAL else []
 
     def requeue(self, delivery_id: str, *, actor: str, now: datetime) -> bool:
@@ -94,15 +92,13 @@ class SqlStore(Reader):
         late = select(D.id, D.message).where(*IN_POSTBUS, D.deadline <= now)
         return self._change_all(late, Step.DOOD, now, **dead)
 
-    def _change_all(
-        self, which: Select[str, str], step: Step, now: datetime, **new: Any
-    ) -> list[str]:
+    def _change_all(self, rows: Rows, step: Step, now: datetime, **new: Any) -> list[str]:
         """Change what is found and nobody else is changing; returns the ids."""
         with writing(self._engine) as sql:
-            rows = sql.execute(which.with_for_update(skip_locked=True)).all()
-            for row in rows:
+            found = sql.execute(rows.with_for_update(skip_locked=True)).all()
+            for row in found:
                 change(sql, row, step, now, **new)
-        return [row.id for row in rows]
+        return [row.id for row in found]
 
 
 def _insert(sql: Connection, new: NewMessage) -> None:
