@@ -98,8 +98,7 @@ def status(dir: Dir = HERE, json: Json = False) -> None:
     with _gateway(dir) as gateway:
         gateway.bus.ping()
         found, counts = gateway.bus.status(), gateway.store.counts()
-    lines = [(f"queue {queue.name}", "ready", queue.ready) for queue in found]
-    lines += [(f"queue {queue.name}", "taken", queue.unacknowledged) for queue in found]
+    lines = [(f"queue {name}", "ready", count) for name, count in found.items()]
     lines += [(f"deliveries to {who}", state, count) for (who, state), count in counts.items()]
     rows = [dict(zip(("what", "state", "count"), line, strict=True)) for line in sorted(lines)]
     records("Bus and store", rows, as_json=json, empty="There are no queues.")
