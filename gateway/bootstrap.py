@@ -160,9 +160,7 @@ def build(settings: Settings) -> Gateway:
         )
 
         def oin_of(der: bytes) -> str:
-            certificate = identity.load_certificate(der)
-            checker.check(certificate, use=identity.Use.TLS, now=clock.now())
-            return identity.oin_of(certificate)
+            return checker.check(identity.load_certificate(der), now=clock.now())
 
         postbus = Postbus(store=store, outgoing=outgoing, clock=clock)
         services = Services(

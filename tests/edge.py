@@ -37,7 +37,7 @@ from gateway.ports import (
     Rendered,
     State,
 )
-from gateway.security.identity import CertificateChecker, oin_of
+from gateway.security.identity import CertificateChecker, load_certificate
 from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
 from gateway.security.tls import TlsFiles, server_context
 from gateway.security.vault import FileVault
@@ -168,6 +168,7 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
     store, clock, vault = open_store(url), Now(), FileVault(folder)
     partners = Known(ZSM, ZSM_TWO, NATIONAL)
     sealer = sealer_of(pki, "gateway", GATEWAY, *partners.all())
+    checker = CertificateChecker(ca=pki / "ca.crt", crl=pki / "crl.pem")
     policy = Policy.read((resources.folder("mappings") / "doelbinding.toml").read_text())
     outgoing = Outgoing(store=store, sealer=sealer, vault=vault, own_oin=GATEWAY, systeem="gateway")
     services = Services(
@@ -189,7 +190,7 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
         bus=TableBus(source=None),  # type: ignore[arg-type]  # nothing is taken from it here
         partners=partners,
         clock=clock,
-        oin_of=oin_of,
+        oin_of=lambda der: checker.check(load_certificate(der), now=clock.now()),
         version="0.1.0",
     )
     refused: list[str] = []
