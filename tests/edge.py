@@ -18,7 +18,7 @@ from gateway import resources
 from gateway.api import Services
 from gateway.api.app import create_app, create_management_app
 from gateway.api.metrics import Metrics
-from gateway.api.server import Servers
+from gateway.api.server import Server, Servers
 from gateway.bus.table import TableBus
 from gateway.core.accept import Acceptor
 from gateway.core.ids import instant, new_id
@@ -100,16 +100,17 @@ class Running:
     pki: Path
     services: Services
     app: FastAPI
-    servers: Servers
+    api: Server
+    operators: Server
     refused_handshakes: list[str]
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.servers.port}"
+        return f"https://127.0.0.1:{self.api.port}"
 
     @property
     def management(self) -> str:
-        return f"http://127.0.0.1:{self.servers.mgmt_port}"
+        return f"http://127.0.0.1:{self.operators.port}"
 
     def client(self, name: str | None) -> httpx2.Client:
         return httpx2.Client(
@@ -191,17 +192,14 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
         partners=partners,
         clock=clock,
         oin_of=lambda der: checker.check(load_certificate(der), now=clock.now()),
-        version="0.1.0",
+        metrics=Metrics(store=store, clock=clock),
     )
     refused: list[str] = []
-    metrics = Metrics(store=store, clock=clock)
-    app = create_app(services, metrics)
-    with Servers(
-        app,
-        create_management_app(services, metrics),
-        ssl_context=server_context(tls_files(pki, "gateway"), on_refused=refused.append),
-    ) as servers:
-        yield Running(pki, services, app, servers, refused)
+    app = create_app(services)
+    api = Server(app, server_context(tls_files(pki, "gateway"), on_refused=refused.append))
+    operators = Server(create_management_app(services))
+    with Servers(api, operators):
+        yield Running(pki, services, app, api, operators, refused)
     store.close()
 
 

@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from gateway import transport
-from gateway.api.server import Servers
+from gateway.api.server import Server, Servers
 from gateway.client import GatewayClient, RefusedByGateway
 from gateway.errors import PartnerUnavailable, ReceiptInvalid
 from gateway.model.partner import Partner
@@ -74,10 +74,9 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def partner(pki: Path) -> Iterator[str]:
     app = Starlette(routes=[Route("/{status}/{what}", receive, methods=["POST"])])
-    with Servers(
-        app, ssl_context=server_context(tls_files(pki, "landelijk"), on_refused=print)
-    ) as servers:
-        yield f"https://localhost:{servers.port}"
+    server = Server(app, server_context(tls_files(pki, "landelijk"), on_refused=print))
+    with Servers(server):
+        yield f"https://localhost:{server.port}"
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from gateway.api.server import Servers
+from gateway.api.server import Server, Servers
 from gateway.core.ids import digest_of, instant
 from gateway.errors import GatewayError, Refused
 from gateway.model.envelop import source_of
@@ -86,9 +86,9 @@ class National(Simulator):
         async def berichten(request: Request) -> Response:
             return await run_in_threadpool(self.take, await request.body())
 
-        context = server_context(self.tls, on_refused=lambda _: None)
-        host, port = address.hostname or "", address.port or 443
-        self._listening.enter_context(Servers(app, ssl_context=context, host=host, port=port))
+        tls = server_context(self.tls, on_refused=lambda _: None)
+        server = Server(app, tls, address.hostname or "", address.port or 443)
+        self._listening.enter_context(Servers(server))
 
     def stop(self) -> None:
         """Be down: nobody can connect until `start`."""
