@@ -179,19 +179,18 @@ def _sealer(settings: Settings, *, checker: CertificateChecker, partners: Regist
     from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
 
     at = settings.at
-    own = KeyMaterial(
-        oin=settings.oin,
-        signing=KeyPair(at(settings.sign.certificate), at(settings.sign.key)),
-        encryption=tuple(KeyPair(at(pair.certificate), at(pair.key)) for pair in settings.enc),
-        bus_key=read_secret(at(settings.bus_key)),
+    signing, *encryption = (
+        KeyPair(at(keys.certificate), at(keys.key)) for keys in (settings.sign, *settings.enc)
     )
+    bus_key = read_secret(at(settings.bus_key))
+    own = KeyMaterial(settings.oin, signing, tuple(encryption), bus_key)
     directory = {
         entry.name: PartnerCertificates(
             tuple(map(at, entry.sign_certificates)), at(entry.enc_certificate)
         )
         for entry in settings.partner
     }
-    return JoseSealer(own, directory=directory, partners=partners, checker=checker)
+    return JoseSealer(own, directory, partners, checker)
 
 
 def _keep_fresh(files: TlsFiles, *contexts: ssl.SSLContext) -> threading.Event:

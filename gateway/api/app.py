@@ -22,8 +22,7 @@ from gateway.api.problems import HEADERS, PROBLEM, Probleem, on_error, problem
 from gateway.api.routes import Zoekvraag, router
 from gateway.errors import GatewayError, Unavailable
 
-HOST = "gateway.example"
-CONTACT = {"name": "Beheer", "url": f"https://{HOST}", "email": f"beheer@{HOST}"}
+CONTACT = {"name": "Beheer", "url": "https://gateway.example", "email": "beheer@gateway.example"}
 REF = "#/components/schemas/{model}"
 FAULTS: dict[int | str, str] = {
     400: "Het verzoek of het bericht is onjuist",

@@ -47,23 +47,15 @@ class Party:
         def pair(name: str) -> KeyPair:
             return KeyPair(ca.with_name(f"{name}.crt"), ca.with_name(f"{name}.key"))
 
-        own = pair(tls or f"{name}-tls")
-        self.tls = TlsFiles(own.certificate, own.key, ca, crl)
-        theirs = PartnerCertificates(
-            (at(settings.sign.certificate),), at(settings.enc[0].certificate)
-        )
-        self.sealer = JoseSealer(
-            KeyMaterial(self.partner.oin, pair(sign or f"{name}-sign"), (pair(f"{name}-enc"),)),
-            directory={"gateway": theirs},
-            partners=Register([self.gateway]),
-            checker=CertificateChecker(ca=ca, crl=crl),
-        )
+        self.tls = TlsFiles(*pair(tls or f"{name}-tls"), ca, crl)
+        own = KeyMaterial(partner.oin, pair(sign or f"{name}-sign"), (pair(f"{name}-enc"),))
+        signs, enc = at(settings.sign.certificate), at(settings.enc[0].certificate)
+        theirs = {"gateway": PartnerCertificates((signs,), enc)}
+        checker = CertificateChecker(ca=ca, crl=crl)
+        self.sealer = JoseSealer(own, theirs, Register([self.gateway]), checker)
+        url, context = f"https://{settings.host}:{settings.port}", client_context(self.tls)
         self.client = GatewayClient(
-            f"https://{settings.host}:{settings.port}",
-            ssl_context=client_context(self.tls),
-            sealer=self.sealer,
-            partner=self.partner,
-            gateway=self.gateway,
+            url, context, sealer=self.sealer, partner=partner, gateway=self.gateway
         )
 
 
