@@ -92,10 +92,14 @@ class GatewayClient:
 
     def confirm(self, delivery_id: str, digest: str, *, refuse: str = "") -> None:
         """Sign for a message (`digest` as fetched), or refuse it for good with a code."""
-        outcome, time = "geweigerd" if refuse else "geaccepteerd", instant(_now())
+        proof = self.receipt(delivery_id, digest, refuse)
+        self._ask("POST", f"/postbus/{delivery_id}/bevestiging", proof)
+
+    def receipt(self, id: str, digest: str, code: str = "") -> bytes:
+        """A signed receipt for what the gateway sent; with a code it is a refusal."""
+        outcome, time = "geweigerd" if code else "geaccepteerd", instant(_now())
         us, them = self._partner.oin, self._gateway.oin
-        proof = Receipt(delivery_id, digest, outcome, time, us, them, refuse)
-        self._ask("POST", f"/postbus/{delivery_id}/bevestiging", self._sealer.sign_receipt(proof))
+        return self._sealer.sign_receipt(Receipt(id, digest, outcome, time, us, them, code))
 
     def close(self) -> None:
         self._client.close()

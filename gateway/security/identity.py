@@ -56,11 +56,8 @@ class CertificateChecker:
         except (OSError, ValueError) as error:
             raise Misconfigured(f"CA of CRL onbruikbaar: {ca}, {crl}.") from error
         every = ExtensionPolicy.permit_all()  # ours are stricter, see `_check_use`
-        self._policy = (
-            PolicyBuilder()
-            .store(roots)
-            .extension_policies(ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=every)
-        )
+        policy, ca_policy = PolicyBuilder().store(roots), ExtensionPolicy.webpki_defaults_ca()
+        self._policy = policy.extension_policies(ca_policy=ca_policy, ee_policy=every)
 
     def check(self, certificate: x509.Certificate, *, now: datetime, encrypts: bool = False) -> str:
         """

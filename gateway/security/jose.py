@@ -23,6 +23,7 @@ MAX_DOCUMENT = 35 * 2**20  # the cap of the chain on a whole message (JZ forum)
 MAX_TOKEN = 64 * 2**20  # base64url twice makes 16/9 of it; the rest is for the envelope
 MAX_HEADER = 4096  # several times the largest header of this profile
 MIN_RSA_BITS = 2048
+ALGS = {"RSA": ("PS256", "RSA-OAEP-256"), "EC": ("ES256", "ECDH-ES+A256KW"), "oct": ("", "dir")}
 ENC = "A256GCM"
 
 
@@ -41,11 +42,7 @@ class Key:
 
     def __init__(self, key: jwk.Key, kid: str, certificate: x509.Certificate | None = None) -> None:
         self.key, self.kid, self.certificate = key, kid, certificate
-        self.sign_alg, self.wrap_alg = {
-            "RSA": ("PS256", "RSA-OAEP-256"),
-            "EC": ("ES256", "ECDH-ES+A256KW"),
-            "oct": ("", "dir"),
-        }[key.key_type]
+        self.sign_alg, self.wrap_alg = ALGS[key.key_type]
         self.signing = _Signing(algorithms=[self.sign_alg])
         self.encryption = _Encryption(algorithms=[self.wrap_alg, ENC])
 

@@ -26,7 +26,7 @@ SEAL, RECEIPT, CANONICAL, BUS = "zvh-jose-1", "zvh-receipt-1", "zvh-canoniek-1",
 
 # Longest text a member may hold: those of the canonical envelope, plus what the seal adds.
 REQUIRED = {"id": 40, "source": 400, "type": 100, "time": 40, "datacontenttype": 100}
-ADDED = {"datadigest": 43, "aud": 20}
+REQUIRED |= {"datadigest": 43, "aud": 20}
 OPTIONAL = {"dataschema": 400, "subject": 100, "conversatieid": 100, "antwoordop": 40}
 OPTIONAL |= {"huis": 40, "traceparent": 55}
 LAST_INSTANT = 253402300799  # 9999-12-31T23:59:59Z: later ones fit no datetime
@@ -224,9 +224,8 @@ class JoseSealer:
 
 def _check_envelope(envelope: dict[str, Any]) -> None:
     """Presence, type and length of the members; raises BadSeal naming the first wrong one."""
-    for name, longest in (REQUIRED | ADDED | OPTIONAL).items():
-        if name not in envelope and name in OPTIONAL:
-            continue
+    present = {name: longest for name, longest in OPTIONAL.items() if name in envelope}
+    for name, longest in (REQUIRED | present).items():
         value = envelope.get(name)
         if not (_printable(value) and 0 < len(value) <= longest):
             rule = f"`{name}` in de envelop is een tekst van 1 tot en met {longest} tekens."

@@ -100,7 +100,7 @@ class National(Simulator):
             unsealed = self.sealer.open(body, now=datetime.now(UTC))
             return Response(self.receive(unsealed), 202, CLOSE, "application/jose")
         except GatewayError as error:
-            receipt = self.receipt("", digest_of(body), error.code)
+            receipt = self.client.receipt("", digest_of(body), error.code)
             problem = {"code": error.code, "ontvangstbewijs": receipt.decode()}
             return Response(json.dumps(problem), error.status, CLOSE, "application/problem+json")
 

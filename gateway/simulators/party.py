@@ -16,7 +16,7 @@ from gateway.bootstrap import Register
 from gateway.client import GatewayClient, Sent
 from gateway.core.ids import instant
 from gateway.errors import EnvelopeMismatch, GatewayError, IdReused, NotFound, WrongAudience
-from gateway.ports import Receipt, Unsealed
+from gateway.ports import Unsealed
 from gateway.security.identity import CertificateChecker
 from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
 from gateway.security.tls import TlsFiles, client_context
@@ -117,7 +117,7 @@ class Simulator(Party, ABC):
                 if known != digest:
                     raise IdReused
                 return files.with_suffix(".receipt").read_bytes()
-            receipt = self.receipt(id, digest)
+            receipt = self.client.receipt(id, digest)
             _write(files.with_suffix(".document"), unsealed.document)
             _write(files.with_suffix(".envelope"), json.dumps(unsealed.envelope).encode())
             _write(files.with_suffix(".receipt"), receipt)
@@ -125,19 +125,6 @@ class Simulator(Party, ABC):
             _write(self._ledger, f"{line}\n".encode(), mode="ab")
             self._accepted[id] = digest
         return receipt
-
-    def receipt(self, id: str, digest: str, code: str = "") -> bytes:
-        """A signed receipt; with a code it is a refusal."""
-        told = Receipt(
-            id=id,
-            digest=digest,
-            outcome="geweigerd" if code else "geaccepteerd",
-            time=instant(datetime.now(UTC)),
-            issuer=self.partner.oin,
-            audience=self.gateway.oin,
-            code=code,
-        )
-        return self.sealer.sign_receipt(told)
 
     def send(self, document: bytes, *, message_id: str, kind: str, content_type: str) -> Sent:
         """Offer a document; kept before it goes, so that a repeat is the same document."""
