@@ -22,11 +22,11 @@ HEADERS = {
 RETRY_AFTER = 30  # seconds a sender is asked to wait when the error has no better idea
 PROBLEM = "application/problem+json"
 
-_BY_STATUS: dict[int, tuple[type[Refused], str]] = {
-    404: (NotFound, "Dit adres bestaat niet."),
-    405: (BadRequest, "Deze methode is op dit adres niet toegestaan."),
-    408: (BadRequest, "Het verzoek kwam niet op tijd compleet binnen; bied het opnieuw aan."),
-    415: (BadRequest, "Verstuur de inhoud met de Content-Type die /openapi.json noemt."),
+_BY_STATUS: dict[int, Refused] = {
+    404: NotFound("Dit adres bestaat niet."),
+    405: BadRequest("Deze methode is op dit adres niet toegestaan."),
+    408: BadRequest("Het verzoek kwam niet op tijd compleet binnen; bied het opnieuw aan."),
+    415: BadRequest("Verstuur de inhoud met de Content-Type die /openapi.json noemt."),
 }
 
 
@@ -66,8 +66,8 @@ async def on_error(_: Request, error: Any) -> Response:
         return problem(error)
     if isinstance(error, RequestValidationError):
         return problem(invalid(error.errors()))
-    kind, detail = _BY_STATUS.get(error.status_code, (BadRequest, ""))
-    answer = problem(kind(detail), status=error.status_code)
+    refusal = _BY_STATUS.get(error.status_code, BadRequest())
+    answer = problem(refusal, status=error.status_code)
     answer.headers.update(error.headers or {})  # Allow, with 405
     return answer
 

@@ -74,10 +74,10 @@ def encode(data: bytes) -> str:
     return urlsafe_b64encode(data).decode()
 
 
-def decode(text: str | bytes) -> bytes:
+def decode(text: bytes) -> bytes:
     """The one way back: no padding, no other alphabet, no stray bits. Raises BadSeal."""
     with _ours("Een deel is geen base64url zonder opvulling."):
-        return urlsafe_b64decode(text.encode("ascii") if isinstance(text, str) else text)
+        return urlsafe_b64decode(text)
 
 
 def strict_json(data: bytes) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class JoseSealer:
             raise BadSeal("Het geopende object heeft precies `envelop` en `document`.")
         if not all(isinstance(part, str) and part.isascii() for part in opened.values()):
             raise BadSeal("`envelop` en `document` zijn teksten in base64url.")
-        document, inner_jws = jose.decode(opened["document"]), opened["envelop"].encode()
+        inner_jws, document = opened["envelop"].encode(), jose.decode(opened["document"].encode())
         if not document:
             raise errors.Empty("Het verzegelde document is leeg.")
         inner = Jws(inner_jws, typ=SEAL)
