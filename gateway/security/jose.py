@@ -66,16 +66,11 @@ def certified(certificate: x509.Certificate, private: Any = None) -> Key:
 
 def thumbprint(certificate: x509.Certificate) -> str:
     """`x5t#S256` (RFC 7515 §4.1.8): the `kid` of its key."""
-    return encode(certificate.fingerprint(hashes.SHA256()))
-
-
-def encode(data: bytes) -> str:
-    """base64url without padding."""
-    return urlsafe_b64encode(data).decode()
+    return urlsafe_b64encode(certificate.fingerprint(hashes.SHA256())).decode()
 
 
 def decode(text: bytes) -> bytes:
-    """The one way back: no padding, no other alphabet, no stray bits. Raises BadSeal."""
+    """base64url, the one way back: no padding, no other alphabet, no stray bits. Raises BadSeal."""
     with _ours("Een deel is geen base64url zonder opvulling."):
         return urlsafe_b64decode(text)
 

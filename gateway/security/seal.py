@@ -12,10 +12,11 @@ from typing import Any, NamedTuple, TypeGuard
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.jwk import OctKey
+from joserfc.util import urlsafe_b64encode
 
 from gateway import errors
 from gateway.core.ids import digest_of
-from gateway.errors import BadSeal, Misconfigured, ReceiptInvalid
+from gateway.errors import BadSeal, CertificateRefused, Misconfigured, PartnerUnavailable
 from gateway.model.partner import Partner
 from gateway.ports import Partners, Receipt, Unsealed
 from gateway.security import jose
@@ -139,7 +140,7 @@ class JoseSealer:
         signed = {**envelope, **added, "iat": int(now.timestamp())}
         _check_envelope(signed)
         inner = jose.sign(_json(signed), typ=SEAL, key=self._signing)
-        plaintext = b'{"envelop":"%b","document":"%b"}' % (inner, jose.encode(document).encode())
+        plaintext = b'{"envelop":"%b","document":"%b"}' % (inner, urlsafe_b64encode(document))
         return jose.encrypt(plaintext, typ=SEAL, key=self._receiver(receiver, now))
 
     def sign_receipt(self, receipt: Receipt) -> bytes:
@@ -161,14 +162,14 @@ class JoseSealer:
             signer, key = self._signer(found.kid, now)
             said = {"code": "", **jose.strict_json(found.payload(key))}
         except errors.GatewayError as error:
-            raise ReceiptInvalid(error.detail) from error
+            raise errors.ReceiptInvalid(error.detail) from error
         texts = [said.get(name) for name in RECEIPT_MEMBERS]
         if said.get("soort") != RECEIPT_KIND or not all(map(_printable, texts)):
-            raise ReceiptInvalid("Het ontvangstbewijs heeft niet de afgesproken velden.")
+            raise errors.ReceiptInvalid("Het ontvangstbewijs heeft niet de afgesproken velden.")
         if said["uitkomst"] not in ("geaccepteerd", "geweigerd"):
-            raise ReceiptInvalid("De uitkomst in het ontvangstbewijs is onbekend.")
+            raise errors.ReceiptInvalid("De uitkomst in het ontvangstbewijs is onbekend.")
         if signer.name != partner.name or said["iss"] != partner.oin or said["aud"] != self._oin:
-            raise ReceiptInvalid("Het ontvangstbewijs is van of voor een ander.")
+            raise errors.ReceiptInvalid("Het ontvangstbewijs is van of voor een ander.")
         return Receipt(*map(str, texts))
 
     def sign(self, payload: bytes) -> bytes:
@@ -192,9 +193,7 @@ class JoseSealer:
 
     def _signer(self, kid: str, now: datetime) -> tuple[Partner, Key]:
         if kid not in self._signers:
-            raise errors.CertificateRefused(
-                "`kid` noemt geen bij ons bekend ondertekencertificaat."
-            )
+            raise CertificateRefused("`kid` noemt geen bij ons bekend ondertekencertificaat.")
         name, key = self._signers[kid]
         if (partner := self._partners.by_name(name)) is None:
             raise errors.UnknownPartner()
@@ -204,16 +203,12 @@ class JoseSealer:
         try:
             return self._check(self._receivers[partner.name], partner, now, encrypts=True)
         except (KeyError, errors.Refused) as error:
-            raise errors.PartnerUnavailable(
-                "Er is geen bruikbaar versleutelcertificaat."
-            ) from error
+            raise PartnerUnavailable("Er is geen bruikbaar versleutelcertificaat.") from error
 
     def _check(self, key: Key, partner: Partner, now: datetime, *, encrypts: bool = False) -> Key:
         assert key.certificate is not None  # every key of the directory has one
         if self._checker.check(key.certificate, now=now, encrypts=encrypts) != partner.oin:
-            raise errors.CertificateRefused(
-                "Het OIN in het certificaat is niet dat van de partner."
-            )
+            raise CertificateRefused("Het OIN in het certificaat is niet dat van de partner.")
         return key
 
     def _bus(self) -> Key:
