@@ -17,12 +17,13 @@ from urllib.parse import urlsplit
 from fastapi import Body, FastAPI, Response
 
 from gateway import errors
-from gateway.api.server import Servers
+from gateway.api.server import Server, Servers
 from gateway.bootstrap import Register
 from gateway.client import GatewayClient, Sent
 from gateway.core.ids import digest_of, instant
-from gateway.ports import Receipt, Unsealed
-from gateway.security import identity, seal
+from gateway.ports import Unsealed
+from gateway.security.identity import CertificateChecker
+from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
 from gateway.security.tls import TlsFiles, client_context, server_context
 from gateway.settings import Settings
 
@@ -47,21 +48,18 @@ class Party:
         self.gateway = replace(partner, name="gateway", oin=settings.oin, systeem=settings.systeem)
         ca, crl = at(settings.ca_certificates), at(settings.crl)
 
-        def pair(name: str) -> seal.KeyPair:
-            return seal.KeyPair(ca.with_name(f"{name}.crt"), ca.with_name(f"{name}.key"))
+        def pair(name: str) -> KeyPair:
+            return KeyPair(ca.with_name(f"{name}.crt"), ca.with_name(f"{name}.key"))
 
-        shown, signing = pair(tls or f"{name}-tls"), pair(sign or f"{name}-sign")
-        self.tls = TlsFiles(shown.certificate, shown.key, ca, crl)
-        theirs = (at(settings.sign.certificate),), at(settings.enc[0].certificate)
-        self.sealer = seal.JoseSealer(
-            seal.KeyMaterial(partner.oin, signing, encryption=(pair(f"{name}-enc"),)),
-            directory={"gateway": seal.PartnerCertificates(*theirs)},
-            partners=Register([self.gateway]),
-            checker=identity.CertificateChecker(ca=ca, crl=crl),
-        )
+        self.tls = TlsFiles(*pair(tls or f"{name}-tls"), ca, crl)
+        own = KeyMaterial(partner.oin, pair(sign or f"{name}-sign"), (pair(f"{name}-enc"),))
+        signs, enc = at(settings.sign.certificate), at(settings.enc[0].certificate)
+        theirs = {"gateway": PartnerCertificates((signs,), enc)}
+        checker = CertificateChecker(ca=ca, crl=crl)
+        self.sealer = JoseSealer(own, theirs, Register([self.gateway]), checker)
         url, context = f"https://{settings.host}:{settings.port}", client_context(self.tls)
         self.client = GatewayClient(
-            url, ssl_context=context, sealer=self.sealer, partner=partner, gateway=self.gateway
+            url, context, sealer=self.sealer, partner=partner, gateway=self.gateway
         )
 
 
@@ -118,9 +116,9 @@ class Simulator(Party):
         if self.partner.transport == "push":
             app, address = FastAPI(openapi_url=None), urlsplit(self.partner.url)
             app.post(address.path)(self._take)
-            context = server_context(self.tls, on_refused=lambda _: None)
-            host, port = address.hostname or "", address.port or 443
-            self._listening.enter_context(Servers(app, ssl_context=context, host=host, port=port))
+            tls = server_context(self.tls, on_refused=lambda _: None)
+            server = Server(app, tls, address.hostname or "", address.port or 443)
+            self._listening.enter_context(Servers(server))
 
     def stop(self) -> None:
         """Be down: nobody can connect until `start`."""
@@ -132,7 +130,7 @@ class Simulator(Party):
             unsealed = self.sealer.open(body, now=datetime.now(UTC))
             return Response(self.receive(unsealed), 202, CLOSE, "application/jose")
         except errors.GatewayError as error:
-            receipt = self._receipt("", digest_of(body), error.code)
+            receipt = self.client.receipt("", digest_of(body), error.code)
             problem = {"code": error.code, "ontvangstbewijs": receipt.decode()}
             return Response(json.dumps(problem), error.status, CLOSE, "application/problem+json")
 
@@ -199,7 +197,7 @@ class Simulator(Party):
                 if known != digest:
                     raise errors.IdReused
                 return (self._received / f"{id}.receipt").read_bytes()
-            receipt = self._receipt(id, digest)
+            receipt = self.client.receipt(id, digest)
             _write(self._received / f"{id}.document", unsealed.document)
             _write(self._received / f"{id}.envelope", json.dumps(unsealed.envelope).encode())
             _write(self._received / f"{id}.receipt", receipt)
@@ -208,13 +206,6 @@ class Simulator(Party):
             self._accepted[id] = digest
             self._unanswered.add(id)
         return receipt
-
-    def _receipt(self, id: str, digest: str, code: str = "") -> bytes:
-        """A signed receipt; with a code it is a refusal."""
-        outcome, time = "geweigerd" if code else "geaccepteerd", instant(datetime.now(UTC))
-        issuer, audience = self.partner.oin, self.gateway.oin
-        told = Receipt(id, digest, outcome, time, issuer, audience, code)
-        return self.sealer.sign_receipt(told)
 
     def offer(self, document: bytes, id: str) -> Sent:
         """Send any document; kept before it goes, so that a repeat is the same document."""
