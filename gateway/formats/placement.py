@@ -96,8 +96,9 @@ class Leaf(Row):
 
     def parse_value(self, node: Node, out: Tree, path: str, account: Account) -> None:
         group = as_group(node)
-        for name in group.keys() - self.converter.attributes - {TEXT}:
-            account.partner(f"{path}/{name}")
+        for name in group:
+            if name != TEXT and name not in self.converter.attributes:
+                account.partner(f"{path}/{name}")
         if not group.get(TEXT) and not self.required:
             return  # an empty optional element says nothing
         value = self.converter.read(group)

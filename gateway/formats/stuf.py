@@ -39,6 +39,7 @@ def parse_datum(text: str, attributes: Tree) -> str | Nil:
         return Nil("waardeOnbekend")
     count = _KNOWN_PARTS[known]
     written = _DECIMAL.fullmatch(text.strip())
+    # a decimal has no leading zeros, and an unknown part may be zeros or not there
     digits = (written[1] if written else "").lstrip("0").zfill(2 + 2 * count)
     digits = digits.ljust(8, "0") if len(digits) == 2 + 2 * count else digits.zfill(8)
     parts = (digits[:4], digits[4:6], digits[6:])[:count]
