@@ -102,9 +102,9 @@ _STEP = re.compile(r"([^\[@]+)(?:\[(\d+)\])?")
 class XmlSchema:
     """A schema for documents, from the XSD at `path` and what it includes and imports."""
 
-    def __init__(self, path: str | Path, prefixes: Mapping[str, str]) -> None:
-        self.path = Path(path)
-        self._prefix = {namespace: prefix for prefix, namespace in prefixes.items()}
+    def __init__(self, path: Path, prefixes: Mapping[str, str]) -> None:
+        self.path = path
+        self._prefix = {f"{{{namespace}": prefix for prefix, namespace in prefixes.items()}
         self._lock = Lock()  # lxml keeps the errors of a validation in the validator
 
     def load(self) -> None:
@@ -164,30 +164,30 @@ class XmlSchema:
         word = str(tag)
         if not word.startswith("{"):
             return word
-        namespace, _, local = word[1:].partition("}")
+        namespace, _, local = word.partition("}")
         return f"{self._prefix.get(namespace, '?')}:{local}"
 
-    def _place(self, root: etree._Element, path: str) -> str:
+    def _place(self, node: etree._Element, path: str) -> str:
         """The path of libxml2 (`/p:a/*[2]`, prefixes of the document) with our own prefixes."""
-        node, place = root, self._name(root.tag)
+        place = self._name(node.tag)
         for step in map(_STEP.fullmatch, path.split("/")[2:]):
             if step is None:  # an attribute
                 break
             alike = [c for c in node if step[1] in ("*", _own_name(c))]
-            if len(alike) < int(step[2] or 1):  # libxml2 cuts a name off at 100 bytes
+            number = int(step[2] or 1)
+            if len(alike) < number:  # libxml2 cuts a name off at 100 bytes
                 return f"{place}/?"
-            child = alike[int(step[2] or 1) - 1]
-            twins = list(node.iterchildren(child.tag))
-            nth = f"[{twins.index(child) + 1}]" if len(twins) > 1 else ""
-            node, place = child, f"{place}/{self._name(child.tag)}{nth}"
+            twins = list(node.iterchildren(alike[number - 1].tag))
+            node = alike[number - 1]
+            nth = f"[{twins.index(node) + 1}]" if len(twins) > 1 else ""
+            place += f"/{self._name(node.tag)}{nth}"
         return place
 
 
 def _own_name(node: etree._Element) -> str:
     name = etree.QName(node)
-    if node.prefix:
-        return f"{node.prefix}:{name.localname}"
-    return "*" if name.namespace else name.localname
+    unprefixed = "*" if name.namespace else name.localname
+    return f"{node.prefix}:{name.localname}" if node.prefix else unprefixed
 
 
 def to_tree(element: etree._Element, structure: Element) -> Any:

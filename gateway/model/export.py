@@ -21,7 +21,6 @@ def documents() -> dict[str, str]:
 def main() -> None:
     """Write them all into the checkout."""
     target = Path(str(folder("schemas"))) / "canonical"
-    target.mkdir(parents=True, exist_ok=True)
     for name, text in documents().items():
         (target / name).write_text(text, encoding="utf-8")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Partner:
     receives: frozenset[str]
     transport: str = "postbus"
     url: str = ""
-    senders: frozenset[str] = field(default_factory=frozenset)
+    senders: frozenset[str] = frozenset()
     deadline_hours: float = 72.0
 
     def dialect_for(self, kind: str) -> str:
