@@ -1,7 +1,5 @@
 """The national system: landelijk/1.0, the canonical CloudEvent itself."""
 
-from __future__ import annotations
-
 import functools
 
 import orjson

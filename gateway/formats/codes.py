@@ -1,7 +1,5 @@
 """Code tables from mappings/codes: a partner's code and our word for it, both ways, never guessed."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping
 from typing import Any

@@ -17,8 +17,6 @@ mean nothing wherever they stand, `[niet]` canonical fields without a place in t
 `[elders]` canonical fields that travel beside the document, in the sealed envelope.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 import tomllib

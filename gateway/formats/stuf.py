@@ -1,7 +1,5 @@
 """StUF 03.01 as the chain speaks it: its dates, times and yes and no."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo

@@ -1,7 +1,5 @@
 """The neutral tree a document is read into, and the converters between its texts and our values."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -7,8 +7,6 @@ leaf with attributes under the empty key, and `!` when the element is nil (its v
 reason or empty). No text of an error ever holds a value of a document, nor libxml2's own words.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from functools import cached_property

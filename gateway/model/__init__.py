@@ -1,7 +1,5 @@
 """The canonical language: what messages mean, whatever their dialect."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 
@@ -64,9 +62,8 @@ def _ours(error: ValidationError, prefix: str) -> InvalidDocument:
     if first["type"] in _REFUSALS:
         return _REFUSALS[first["type"]](first["ctx"]["rule"], path=path)
     if first["type"] == "string_pattern_mismatch":
-        return InvalidValue(
-            f"De waarde past niet in het patroon: {first['ctx']['pattern']}.", path=path
-        )
+        rule = f"De waarde past niet in het patroon: {first['ctx']['pattern']}."
+        return InvalidValue(rule, path=path)
     if first["type"] == "extra_forbidden":
         path = path.rpartition(".")[0]  # the name of an unknown field is the sender's text
     rule = _RULES.get(first["type"], "Een veld heeft niet de juiste vorm.")

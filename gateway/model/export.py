@@ -1,7 +1,5 @@
 """Writes the JSON Schemas of the canonical kinds to schemas/canonical (`make schemas`)."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Who takes part: a partner is one system of one organisation, with its agreement."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -5,8 +5,6 @@ All are strings, because numbers lose leading zeros. What each checks is said in
 whether the person or organisation behind it exists is never checked.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
