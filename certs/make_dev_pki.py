@@ -26,6 +26,7 @@ PEM = serialization.Encoding.PEM
 SIGN = "digital_signature"
 BOTH = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
 KEY_USAGES = tuple(signature(x509.KeyUsage).parameters)  # digital_signature, …
+CRITICAL = (x509.BasicConstraints, x509.KeyUsage)
 FAULTS = ("expired", "revoked", "rogue", "wrong-eku", "no-oin")
 
 
@@ -46,44 +47,33 @@ class Authority:
         self.identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         self.name = _name("ZVH ontwikkeling", name)
         self.revoked: list[int] = []
-        self.certificate = (issuer or self).certify(
-            self.name, self.key, "key_cert_sign", "crl_sign", days=CA_DAYS, path=0 if issuer else 1
-        )
+        below = x509.BasicConstraints(ca=True, path_length=0 if issuer else 1)
+        usage = _usage("key_cert_sign", "crl_sign")
+        self.certificate = (issuer or self).certify(self.name, self.key, CA_DAYS, below, usage)
 
     def issue(self, party: Party, key: Key, usage: str, fault: str = "") -> x509.Certificate:
         """A leaf for a party on this machine; a fault makes it one that must be refused."""
         here = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
-        purposes = x509.ExtendedKeyUsage(BOTH[1:] if fault == "wrong-eku" else BOTH)
         return self.certify(
             _name(party.organisation, party.name, "" if fault == "no-oin" else party.oin),
             key,
-            usage,
-            days=-1 if fault == "expired" else LEAF_DAYS,
-            extra=(purposes, x509.SubjectAlternativeName(here)),
+            -1 if fault == "expired" else LEAF_DAYS,
+            x509.BasicConstraints(ca=False, path_length=None),
+            _usage(usage),
+            x509.ExtendedKeyUsage(BOTH[1:] if fault == "wrong-eku" else BOTH),
+            x509.SubjectAlternativeName(here),
         )
 
     def certify(
-        self,
-        subject: x509.Name,
-        key: Key,
-        *usages: str,
-        days: int,
-        path: int | None = None,
-        extra: tuple[x509.ExtensionType, ...] = (),
+        self, subject: x509.Name, key: Key, days: int, *extensions: x509.ExtensionType
     ) -> x509.Certificate:
-        """Sign a certificate; `path` makes it a CA that may have as many CAs below it."""
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder(self.name, subject, key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=30))
-            .not_valid_after(now + timedelta(days=days))
-            .add_extension(x509.BasicConstraints(path is not None, path), True)
-            .add_extension(x509.KeyUsage(**{name: name in usages for name in KEY_USAGES}), True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-        )
-        for extension in (self.identifier, *extra):
-            builder = builder.add_extension(extension, False)
+        """Sign a certificate with these extensions and those that name the two keys."""
+        now, public = datetime.now(UTC), key.public_key()
+        start, end = now - timedelta(days=30), now + timedelta(days=days)
+        named = (*extensions, x509.SubjectKeyIdentifier.from_public_key(public), self.identifier)
+        every = [x509.Extension(e.oid, isinstance(e, CRITICAL), e) for e in named]
+        serial = x509.random_serial_number()
+        builder = x509.CertificateBuilder(self.name, subject, public, serial, start, end, every)
         return builder.sign(self.key, hashes.SHA256())
 
     def crl(self, *, number: int, days: int) -> bytes:
@@ -91,11 +81,9 @@ class Authority:
         now = datetime.now(UTC)
         start, end = now + timedelta(days=-30, seconds=number), now + timedelta(days=days)
         gone = [x509.RevokedCertificateBuilder(serial, now).build() for serial in self.revoked]
-        builder = (
-            x509.CertificateRevocationListBuilder(self.name, start, end, [], gone)
-            .add_extension(x509.CRLNumber(number), False)
-            .add_extension(self.identifier, False)
-        )
+        named = (x509.CRLNumber(number), self.identifier)
+        every = [x509.Extension(e.oid, False, e) for e in named]
+        builder = x509.CertificateRevocationListBuilder(self.name, start, end, every, gone)
         return builder.sign(self.key, hashes.SHA256()).public_bytes(PEM)
 
 
@@ -167,6 +155,10 @@ def _new_key(kind: str, bits: int) -> Key:
     if kind == "rsa":
         return rsa.generate_private_key(public_exponent=65537, key_size=bits)
     return ec.generate_private_key(ec.SECP256R1())
+
+
+def _usage(*names: str) -> x509.KeyUsage:
+    return x509.KeyUsage(**{name: name in names for name in KEY_USAGES})
 
 
 def _name(organisation: str, common_name: str, oin: str = "") -> x509.Name:

@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from gateway import __version__
 from gateway.errors import Misconfigured
 from gateway.model.partner import Partner
 from gateway.ports import Adapter, Bus, Store
@@ -92,7 +90,7 @@ def build(settings: Settings) -> Gateway:
     from gateway.api import Services
     from gateway.api.app import create_app, create_management_app
     from gateway.api.metrics import Metrics
-    from gateway.api.server import Servers
+    from gateway.api.server import Server, Servers
     from gateway.bus import open_bus
     from gateway.core.accept import Acceptor
     from gateway.core.deliver import Deliverer
@@ -160,27 +158,20 @@ def build(settings: Settings) -> Gateway:
         )
 
         def oin_of(der: bytes) -> str:
-            certificate = identity.load_certificate(der)
-            checker.check(certificate, use=identity.Use.TLS, now=clock.now())
-            return identity.oin_of(certificate)
+            return checker.check(identity.load_certificate(der), now=clock.now())
 
         postbus = Postbus(store=store, outgoing=outgoing, clock=clock)
-        services = Services(
-            acceptor, postbus, store, bus, partners, clock, oin_of=oin_of, version=__version__
-        )
+        metrics = Metrics(store=store, clock=clock)
+        services = Services(acceptor, postbus, store, bus, partners, clock, oin_of, metrics)
         worker = Worker(
             bus=bus, deliverer=deliverer, store=store, clock=clock, threads=settings.worker_threads
         )
-        metrics = Metrics(store=store, clock=clock)
-        listen = partial(
-            Servers,
-            create_app(services, metrics),
-            create_management_app(services, metrics),
-            ssl_context=inward,
-            host=settings.host,
-            port=settings.port,
-            mgmt_port=settings.management_port,
-        )
+
+        def listen() -> Servers:
+            api = Server(create_app(services), inward, settings.host, settings.port)
+            management = Server(create_management_app(services), port=settings.management_port)
+            return Servers(api, management)
+
         return Gateway(store, bus, worker, listen, opened.pop_all())
 
 
@@ -188,19 +179,18 @@ def _sealer(settings: Settings, *, checker: CertificateChecker, partners: Regist
     from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
 
     at = settings.at
-    own = KeyMaterial(
-        oin=settings.oin,
-        signing=KeyPair(at(settings.sign.certificate), at(settings.sign.key)),
-        encryption=tuple(KeyPair(at(pair.certificate), at(pair.key)) for pair in settings.enc),
-        bus_key=read_secret(at(settings.bus_key)),
+    signing, *encryption = (
+        KeyPair(at(keys.certificate), at(keys.key)) for keys in (settings.sign, *settings.enc)
     )
+    bus_key = read_secret(at(settings.bus_key))
+    own = KeyMaterial(settings.oin, signing, tuple(encryption), bus_key)
     directory = {
         entry.name: PartnerCertificates(
             tuple(map(at, entry.sign_certificates)), at(entry.enc_certificate)
         )
         for entry in settings.partner
     }
-    return JoseSealer(own, directory=directory, partners=partners, checker=checker)
+    return JoseSealer(own, directory, partners, checker)
 
 
 def _keep_fresh(files: TlsFiles, *contexts: ssl.SSLContext) -> threading.Event:

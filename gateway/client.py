@@ -1,8 +1,5 @@
 """The partner's side of the API: seals, sends, fetches, and believes no answer it cannot verify."""
 
-from __future__ import annotations
-
-import json
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +10,7 @@ from gateway.errors import ReceiptInvalid, Refused
 from gateway.model.envelop import source_of, type_of
 from gateway.model.partner import Partner
 from gateway.ports import Receipt, Sealer, Unsealed
-from gateway.transport import JOSE, Reply, exchange, open_client
+from gateway.transport import Reply, exchange, open_client
 
 MAX_ANSWER = 64 * 1024 * 1024  # a sealed message may be as large as the gateway itself takes
 
@@ -49,15 +46,9 @@ class GatewayClient:
     """
 
     def __init__(
-        self,
-        url: str,
-        *,
-        ssl_context: ssl.SSLContext,
-        sealer: Sealer,
-        partner: Partner,
-        gateway: Partner,
+        self, url: str, tls: ssl.SSLContext, *, sealer: Sealer, partner: Partner, gateway: Partner
     ) -> None:
-        self._url, self._client = url.rstrip("/"), open_client(ssl_context)
+        self._url, self._client = f"{url}/v1", open_client(tls)
         self._sealer, self._partner, self._gateway = sealer, partner, gateway
 
     def send(
@@ -101,29 +92,14 @@ class GatewayClient:
 
     def confirm(self, delivery_id: str, digest: str, *, refuse: str = "") -> None:
         """Sign for a message (`digest` as fetched), or refuse it for good with a code."""
-        proof = Receipt(
-            id=delivery_id,
-            digest=digest,
-            outcome="geweigerd" if refuse else "geaccepteerd",
-            time=instant(_now()),
-            issuer=self._partner.oin,
-            audience=self._gateway.oin,
-            code=refuse,
-        )
-        self._ask("POST", f"/postbus/{delivery_id}/bevestiging", self._sealer.sign_receipt(proof))
+        proof = self.receipt(delivery_id, digest, refuse)
+        self._ask("POST", f"/postbus/{delivery_id}/bevestiging", proof)
 
-    def status(self, internal_id: str) -> dict[str, Any]:
-        """How a message of ours stands: `bericht` and `afleveringen`."""
-        return self._ask("GET", f"/berichten/{internal_id}").members()
-
-    def search(self, **wanted: Any) -> dict[str, Any]:
-        """Our own messages; `wanted` as the API names it: soort, staat, sinds, limiet, na …"""
-        asked = json.dumps(wanted).encode()
-        return self._ask("POST", "/berichten/_zoek", asked, "application/json").members()
-
-    def ping(self) -> dict[str, Any]:
-        """Who we are to the gateway, its time and version."""
-        return self._ask("GET", "/ping").members()
+    def receipt(self, id: str, digest: str, code: str = "") -> bytes:
+        """A signed receipt for what the gateway sent; with a code it is a refusal."""
+        outcome, time = "geweigerd" if code else "geaccepteerd", instant(_now())
+        us, them = self._partner.oin, self._gateway.oin
+        return self._sealer.sign_receipt(Receipt(id, digest, outcome, time, us, them, code))
 
     def close(self) -> None:
         self._client.close()
@@ -140,9 +116,8 @@ class GatewayClient:
             raise ReceiptInvalid("Het ontvangstbewijs zegt iets anders dan het antwoord.")
         return receipt
 
-    def _ask(self, method: str, path: str, content: bytes = b"", type: str = JOSE) -> Reply:
-        url = f"{self._url}/v1{path}"
-        reply = exchange(self._client, method, url, content, type=type, limit=MAX_ANSWER)
+    def _ask(self, method: str, path: str, content: bytes = b"") -> Reply:
+        reply = exchange(self._client, method, f"{self._url}{path}", content, limit=MAX_ANSWER)
         if reply.status < 300:
             return reply
         problem = reply.problem()

@@ -14,7 +14,7 @@ from structlog.typing import EventDict, WrappedLogger
 EVENTS = """
     message_accepted message_refused message_repeated receiver_excluded
     delivery_settled delivery_failed delivery_expired worker_waits
-    bus_connection_failed bus_connection_lost bus_queue_lost delivery_not_packed
+    bus_connection_lost bus_queue_lost delivery_not_packed
     crl_unreadable certificates_unusable handshake_refused
     request request_failed foreign_log
 """.split()  # noqa: SIM905 (a list of words reads best as words)

@@ -322,7 +322,6 @@ class Query:
     state: State | None = None
     message_id: str | None = None
     conversation: str | None = None
-    receiver: str | None = None
     since: datetime | None = None
     limit: int = 50
     after: str | None = None  # internal id of the last row of the previous page
@@ -370,18 +369,8 @@ class Store(Protocol):
 
     def bodies(self, delivery_id: str) -> Bodies: ...
 
-    def message_bodies(self, internal_id: str) -> Bodies: ...
-
     def save_rendered(
-        self,
-        delivery_id: str,
-        *,
-        sealed: bytes,
-        digest: str,
-        root: str,
-        content_type: str,
-        loss: tuple[Loss, ...],
-        now: datetime,
+        self, delivery_id: str, made: Rendered, *, sealed: bytes, digest: str, now: datetime
     ) -> None:
         """Keep our own output before the first attempt; refused (ValueError) if already kept."""
 
@@ -403,7 +392,8 @@ class Store(Protocol):
 
     def deliveries_of(self, internal_id: str) -> list[DeliveryRecord]: ...
 
-    def deliveries(self, *, state: State | None, limit: int) -> list[DeliveryRecord]: ...
+    def deliveries(self, *, state: State, limit: int) -> list[DeliveryRecord]:
+        """Newest first."""
 
     def attempts_of(self, delivery_id: str) -> list[dict[str, Any]]:
         """Rows with `at, number, outcome, code, reason, status, duration_ms, receipt`."""
@@ -435,16 +425,6 @@ class Taken:
     delivery_id: str
     token: bytes
     handle: Any = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class QueueStatus:
-    """One queue as the operator sees it."""
-
-    name: str
-    ready: int
-    unacknowledged: int
-    consumers: int
 
 
 class Source(Protocol):
@@ -482,7 +462,8 @@ class Bus(Protocol):
     def give_back(self, taken: Taken) -> None:
         """Not handled: let another worker have it."""
 
-    def status(self) -> list[QueueStatus]: ...
+    def status(self) -> dict[str, int]:
+        """How much waits in each queue, by its name. Raises BusUnavailable, TopologyMismatch."""
 
     def ping(self) -> None:
         """Raises BusUnavailable."""

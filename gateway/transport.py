@@ -1,7 +1,5 @@
 """Pushes sealed messages to partners over mutual TLS; every fault of HTTP becomes one of ours."""
 
-from __future__ import annotations
-
 import json
 import math
 import re
@@ -17,7 +15,6 @@ from gateway.errors import PartnerUnavailable
 from gateway.model.partner import Partner
 from gateway.ports import Answer
 
-JOSE = "application/jose"
 MAX_RECEIPT = 64 * 1024  # a receipt is 1 KiB, with its certificate chain some 8 KiB
 MAX_WAIT = 86_400.0  # seconds; what Retry-After says beyond a day is a mistake
 AGAIN = frozenset({408, 425, 429})  # of the 4xx, those that pass by themselves
@@ -60,15 +57,14 @@ class Reply(NamedTuple):
         return {name: value for name, value in self.members().items() if isinstance(value, str)}
 
 
-def open_client(ssl_context: ssl.SSLContext) -> httpx2.Client:
+def open_client(tls: ssl.SSLContext) -> httpx2.Client:
     """A client that speaks to the named address only: no proxy, no redirect. Thread-safe."""
-    plain = {"Accept-Encoding": "identity"}  # so that a bound on bytes is a bound on memory
-    return httpx2.Client(verify=ssl_context, timeout=TIMEOUT, trust_env=False, headers=plain)
+    # Not compressed, so that a bound on bytes is a bound on memory.
+    headers = {"Accept-Encoding": "identity", "Content-Type": "application/jose"}
+    return httpx2.Client(verify=tls, timeout=TIMEOUT, trust_env=False, headers=headers)
 
 
-def exchange(
-    client: httpx2.Client, method: str, url: str, content: bytes, *, type: str = JOSE, limit: int
-) -> Reply:
+def exchange(client: httpx2.Client, method: str, url: str, content: bytes, *, limit: int) -> Reply:
     """
     One request and its whole answer, of at most `limit` bytes.
 
@@ -78,13 +74,11 @@ def exchange(
         raise PartnerUnavailable(FAULTS[httpx2.InvalidURL])
     end, body = time.monotonic() + EXCHANGE_S, bytearray()
     try:
-        with client.stream(method, url, content=content, headers={"Content-Type": type}) as answer:
+        with client.stream(method, url, content=content) as answer:
             for chunk in answer.iter_raw():
                 body += chunk
                 if len(body) > limit or time.monotonic() > end:
-                    raise PartnerUnavailable(
-                        "Het antwoord van de ontvanger is te groot of te traag."
-                    )
+                    raise PartnerUnavailable("Het antwoord is te groot of te traag.")
     except tuple(FAULTS) as error:
         text = next(text for kind, text in FAULTS.items() if isinstance(error, kind))
         raise PartnerUnavailable(text) from error
@@ -110,8 +104,8 @@ def retry_after(value: str, *, now: datetime) -> float | None:
 class HttpsTransport:
     """Push over HTTPS: one connection pool for all partners and worker threads."""
 
-    def __init__(self, ssl_context: ssl.SSLContext) -> None:
-        self._client = open_client(ssl_context)
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self._client = open_client(tls)
 
     def push(self, partner: Partner, sealed: bytes) -> Answer:
         """The partner's answer; a refusal too. Raises PartnerUnavailable (with `retry_after`)."""

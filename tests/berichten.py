@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.model import lees, schrijf
 from gateway.model.bekendheid import RedenVerzoek, SoortVerzoeker
 from gateway.model.waarden import GeenWaarde
+from gateway.ports import Loss
 
 
 def bsn_of(number: int) -> str | None:
@@ -146,3 +149,23 @@ events = st.one_of(
     ),
 )
 """Canonical messages of any kind, as JSON objects in their normal form."""
+
+
+def erase(event: dict[str, Any], loss: list[Loss]) -> dict[str, Any]:
+    """
+    The canonical tree without what was lost: the right-hand side of the law
+    `parse(render(m)) == erase(m, loss)`.
+    """
+    left = copy.deepcopy(event)
+    steps = [re.findall(r"[^.\[\]]+|\[[0-9]+\]", entry.path) for entry in loss]
+    for path in sorted(steps, key=_deepest_last_index_first):
+        here: Any = left
+        *way, last = path
+        for step in way:
+            here = here[int(step[1:-1])] if step[0] == "[" else here[step]
+        del here[int(last[1:-1]) if last[0] == "[" else last]
+    return left
+
+
+def _deepest_last_index_first(path: list[str]) -> list[Any]:
+    return [-len(path), *(-int(s[1:-1]) if s[0] == "[" else 0 for s in path)]

@@ -18,7 +18,7 @@ from gateway import resources
 from gateway.api import Services
 from gateway.api.app import create_app, create_management_app
 from gateway.api.metrics import Metrics
-from gateway.api.server import Servers
+from gateway.api.server import Server, Servers
 from gateway.bus.table import TableBus
 from gateway.core.accept import Acceptor
 from gateway.core.ids import instant, new_id
@@ -37,7 +37,7 @@ from gateway.ports import (
     Rendered,
     State,
 )
-from gateway.security.identity import CertificateChecker, oin_of
+from gateway.security.identity import CertificateChecker, load_certificate
 from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
 from gateway.security.tls import TlsFiles, server_context
 from gateway.security.vault import FileVault
@@ -100,16 +100,17 @@ class Running:
     pki: Path
     services: Services
     app: FastAPI
-    servers: Servers
+    api: Server
+    operators: Server
     refused_handshakes: list[str]
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.servers.port}"
+        return f"https://127.0.0.1:{self.api.port}"
 
     @property
     def management(self) -> str:
-        return f"http://127.0.0.1:{self.servers.mgmt_port}"
+        return f"http://127.0.0.1:{self.operators.port}"
 
     def client(self, name: str | None) -> httpx2.Client:
         return httpx2.Client(
@@ -168,6 +169,7 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
     store, clock, vault = open_store(url), Now(), FileVault(folder)
     partners = Known(ZSM, ZSM_TWO, NATIONAL)
     sealer = sealer_of(pki, "gateway", GATEWAY, *partners.all())
+    checker = CertificateChecker(ca=pki / "ca.crt", crl=pki / "crl.pem")
     policy = Policy.read((resources.folder("mappings") / "doelbinding.toml").read_text())
     outgoing = Outgoing(store=store, sealer=sealer, vault=vault, own_oin=GATEWAY, systeem="gateway")
     services = Services(
@@ -189,18 +191,15 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
         bus=TableBus(source=None),  # type: ignore[arg-type]  # nothing is taken from it here
         partners=partners,
         clock=clock,
-        oin_of=oin_of,
-        version="0.1.0",
+        oin_of=lambda der: checker.check(load_certificate(der), now=clock.now()),
+        metrics=Metrics(store=store, clock=clock),
     )
     refused: list[str] = []
-    metrics = Metrics(store=store, clock=clock)
-    app = create_app(services, metrics)
-    with Servers(
-        app,
-        create_management_app(services, metrics),
-        ssl_context=server_context(tls_files(pki, "gateway"), on_refused=refused.append),
-    ) as servers:
-        yield Running(pki, services, app, servers, refused)
+    app = create_app(services)
+    api = Server(app, server_context(tls_files(pki, "gateway"), on_refused=refused.append))
+    operators = Server(create_management_app(services))
+    with Servers(api, operators):
+        yield Running(pki, services, app, api, operators, refused)
     store.close()
 
 

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from jwcrypto import jwe as crypto_jwe
 from jwcrypto import jws as crypto_jws
 from jwcrypto.common import json_encode
@@ -15,7 +16,6 @@ from jwcrypto.jwk import JWK
 
 from gateway.ports import Receipt
 from gateway.security import jose
-from gateway.security.identity import load_certificate
 
 from .pki import GATEWAY, ZSM, envelope, now
 from .vectors.make_seal_profile import jws
@@ -36,7 +36,7 @@ def public(pki: Path, name: str) -> JWK:
 
 
 def kid(pki: Path, name: str) -> str:
-    return jose.thumbprint(load_certificate((pki / f"{name}.crt").read_bytes()))
+    return jose.thumbprint(x509.load_pem_x509_certificate((pki / f"{name}.crt").read_bytes()))
 
 
 ALGS = {"RSA": ("PS256", "RSA-OAEP-256"), "EC": ("ES256", "ECDH-ES+A256KW")}

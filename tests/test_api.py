@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.api.problems import HEADERS
-from gateway.api.server import Servers
+from gateway.api.server import Server, Servers
 from gateway.core.ids import new_id
 from gateway.errors import BusUnavailable, StoreUnavailable
 
@@ -82,8 +82,9 @@ def test_no_certificate_is_refused_by_the_application_too(edge: Running) -> None
     """Should a context ever not require one."""
     lax = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     lax.load_cert_chain(edge.pki / "gateway-tls.crt", edge.pki / "gateway-tls.key")
-    with Servers(edge.app, ssl_context=lax) as servers:
-        url = f"https://127.0.0.1:{servers.port}/v1/ping"
+    server = Server(edge.app, lax)
+    with Servers(server):
+        url = f"https://127.0.0.1:{server.port}/v1/ping"
         answer = httpx2.get(url, verify=client_context(edge.pki, None))
     assert (403, "onbekende-partner") == (answer.status_code, problem_code(answer))
 

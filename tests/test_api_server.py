@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from gateway.api import routes
 from gateway.api.mtls import MAX_HEAD
-from gateway.api.server import Servers
+from gateway.api.server import Server, Servers
 from gateway.errors import Misconfigured
 from gateway.security.jose import MAX_TOKEN
 from gateway.security.tls import server_context
@@ -34,7 +34,7 @@ from .edge import JOSE, Running, client_context, problem_code, tls_files
 def raw(edge: Running, request: bytes, *, leave: bool = False) -> bytes:
     """Bytes as no client would send them, and all bytes that come back."""
     context = client_context(edge.pki, "zsm")
-    tcp = socket.create_connection(("127.0.0.1", edge.servers.port), timeout=20)
+    tcp = socket.create_connection(("127.0.0.1", edge.api.port), timeout=20)
     with context.wrap_socket(tcp, server_hostname="127.0.0.1") as tls:
         answer = b""
         with suppress(ConnectionError):  # hung up on; what was answered can still be read
@@ -67,7 +67,7 @@ def test_a_body_is_bounded_whatever_its_length_claims(
     edge: Running, zsm: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert routes.MAX_BODY == MAX_TOKEN
-    monkeypatch.setattr(routes, "MAX_BODY", 100_000)
+    monkeypatch.setattr(routes.SEALED, "limit", 100_000)
     monkeypatch.setattr("gateway.security.seal.MAX_TOKEN", 100_000)
     chunks = 0
 
@@ -133,14 +133,14 @@ def test_what_is_no_http_is_a_problem_document_too(edge: Running) -> None:
 
 
 def test_a_port_in_use_is_told_at_once(edge: Running) -> None:
-    with pytest.raises(Misconfigured, match=str(edge.servers.port)):
-        Servers(edge.app, ssl_context=ssl.create_default_context(), port=edge.servers.port)
+    with pytest.raises(Misconfigured, match=str(edge.api.port)):
+        Server(edge.app, port=edge.api.port)
 
 
 SLOW_SERVER = """
 import asyncio, sys
 from pathlib import Path
-from gateway.api.server import Servers
+from gateway.api.server import Server, Servers
 from gateway.security.tls import server_context
 from starlette.responses import Response
 from tests.edge import tls_files
@@ -151,9 +151,9 @@ async def app(scope, receive, send):
     await Response("done")(scope, receive, send)
 
 context = server_context(tls_files(Path(sys.argv[1]), "gateway"), on_refused=print)
-servers = Servers(app, app, ssl_context=context)
-print(servers.port, flush=True)
-servers.run()
+server = Server(app, context)
+print(server.port, flush=True)
+Servers(server, Server(app)).run()
 print("stopped", flush=True)
 """
 
@@ -177,10 +177,11 @@ def test_a_stop_lets_requests_under_way_finish(edge: Running) -> None:
 
 def test_a_stop_does_not_wait_for_who_only_keeps_a_connection_open(edge: Running) -> None:
     context = server_context(tls_files(edge.pki, "gateway"), on_refused=print)
-    servers = Servers(edge.app, ssl_context=context)
+    server = Server(edge.app, context)
+    servers = Servers(server)
     client = httpx2.Client(verify=client_context(edge.pki, "zsm"))
     with client, servers:
-        url = f"https://127.0.0.1:{servers.port}/v1/ping"
+        url = f"https://127.0.0.1:{server.port}/v1/ping"
         assert 200 == client.get(url).status_code
         began = time.monotonic()
         servers.__exit__()

@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -145,7 +144,7 @@ def test_all_arrive_once_and_in_order_while_rabbitmq_is_killed_too(tmp_path: Pat
 
             def disturb() -> None:
                 if next(turns) % 3 == 0:
-                    broker.stop(signal.SIGKILL)
+                    broker.stop()
                     broker.start()
                 else:
                     process.kill()

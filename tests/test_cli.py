@@ -17,11 +17,12 @@ from typer.testing import CliRunner, Result
 
 from gateway.__main__ import main
 from gateway.cli import app
-from gateway.cli.demo import free_ports, running_gateway
+from gateway.cli.demo import PORTS, running_gateway
 from gateway.cli.setup import make_directory
 from gateway.errors import IdReused
 from gateway.ports import Unsealed
 from gateway.settings import Settings, load
+from gateway.simulators.broker import free_ports
 from gateway.simulators.national import National
 from gateway.simulators.zsm import JAN, Zsm
 
@@ -236,7 +237,7 @@ def test_certs_make_fills_a_folder_once(tmp_path: Path, capsys: pytest.CaptureFi
 
 @contextmanager
 def running(folder: Path) -> Iterator[Settings]:
-    ports = zip(("port", "management_port", "landelijk_port"), free_ports(3), strict=True)
+    ports = zip(PORTS, map(str, free_ports(len(PORTS))), strict=True)
     make_directory(folder, retry_ladder="[0.2]", **dict(ports))
     with running_gateway(settings := load(folder)):
         yield settings

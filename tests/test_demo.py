@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from gateway.cli import app
 from gateway.cli.setup import make_directory
+from gateway.errors import InvalidDocument, UnknownDocument
 from gateway.settings import load
 from gateway.simulators.zsm import JAN, Zsm, read_ucob
 
@@ -131,5 +132,6 @@ def test_zsm_writes_what_the_published_schema_accepts(tmp_path: Path) -> None:
 
 
 def test_zsm_takes_nothing_else_for_an_answer() -> None:
-    with pytest.raises(LookupError):
-        read_ucob(b"<other/>")
+    for document, error in ((b"<other/>", UnknownDocument), (b"<other", InvalidDocument)):
+        with pytest.raises(error):
+            read_ucob(document)

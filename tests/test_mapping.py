@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 
 from adapters.zsm import ADAPTER
 from gateway.errors import InvalidBsn, InvalidDocument, MappingInvalid, NotExpressible, UnknownCode
-from gateway.formats import codes, structure, xmldoc
-from gateway.formats.mapping import Mapping, erase
+from gateway.formats import codes, xmldoc
+from gateway.formats.mapping import Mapping, Shared
+from gateway.formats.placement import Object
 from gateway.formats.stuf import CONVERTERS
-from gateway.model import SOORTEN, lees, schrijf
-from gateway.model.velden import velden
+from gateway.model import lees, schrijf
 
-from .berichten import events
+from .berichten import erase, events
 
 EXAMPLES = Path(__file__).parent / "examples" / "stuf-jz" / "valid"
 ROOTS = [document.root for document in ADAPTER.documents]
@@ -30,22 +31,17 @@ def vcob() -> bytes:
 
 @pytest.mark.parametrize("root", ROOTS)
 def test_a_mapping_speaks_of_every_leaf_of_both_sides(root: str) -> None:
-    mapping = ADAPTER.mapping(root)
-    found = mapping.unmapped(
-        structure.leaves(ADAPTER.structure(root)), iter(velden(SOORTEN[mapping.soort]))
-    )
-
-    assert [] == found
+    assert [] == ADAPTER.mappings[root].unmapped()
 
 
 def test_a_mapping_that_is_not_total_stops_the_start() -> None:
     adapter = replace(ADAPTER)
     adapter.load()
-    del (
-        adapter.mapping("JZ:vcobDi01")
-        .scope.elements["JZ:object"]
-        .scope.elements["JZ:identificatie"]
-    )
+    rows = adapter.mappings["JZ:vcobDi01"].scope.elements["JZ:object",]
+    assert isinstance(rows, Object)
+    rows.scope.placements = [
+        x for x in rows.scope.placements if "identificatie" != x.partner[0][3:]
+    ]
 
     with pytest.raises(MappingInvalid, match="JZ:identificatie"):
         adapter.load()
@@ -69,7 +65,7 @@ def test_what_comes_back_is_what_was_sent_without_the_loss_account(event: dict[s
     except NotExpressible:
         return  # a text with white space that XML cannot keep; said aloud, never silent
     back = ADAPTER.parse(rendered.document, dialect="stuf-jz/1.0.9")
-    mapping = ADAPTER.mapping(f"JZ:{rendered.root}")
+    mapping = ADAPTER.mappings[f"JZ:{rendered.root}"]
     rounded = [entry.path for entry in rendered.loss if entry.how == "afgerond"]
     gone = [entry for entry in rendered.loss if entry.how == "weg"]
     expected = schrijf(lees(erase(event, gone)))
@@ -162,10 +158,9 @@ def test_a_table_that_cannot_be_read_backwards_is_refused() -> None:
         codes.table("proef", _table(("A", "a"), ("B", "a")))
 
 
-def _table(*rows: tuple[str, str]) -> str:
-    return 'bron = "proef"\n' + "".join(
-        f'[[code]]\npartner="{theirs}"\ncanoniek="{ours}"\nbetekenis="x"\n' for theirs, ours in rows
-    )
+def _table(*rows: tuple[str, str]) -> dict[str, Any]:
+    codes = [{"partner": theirs, "canoniek": ours, "betekenis": "x"} for theirs, ours in rows]
+    return {"bron": "proef", "code": codes}
 
 
 @pytest.mark.parametrize(
@@ -186,13 +181,8 @@ def _table(*rows: tuple[str, str]) -> str:
 )
 def test_a_mapping_that_cannot_work_is_refused_when_it_is_read(rows: str, complaint: str) -> None:
     with pytest.raises(MappingInvalid, match=complaint):
-        Mapping(
-            f'dialect="x"\nroot="JZ:vcobDi01"\nsoort="bekendheidsverzoek"\n[rows]\n{rows}',
-            structure=ADAPTER.structure("JZ:vcobDi01"),
-            converters=CONVERTERS,
-            categories={},
-            name="proef.toml",
-        )
+        file = {"root": "JZ:vcobDi01", "soort": "bekendheidsverzoek", "rows": tomllib.loads(rows)}
+        Mapping("proef.toml", file, ADAPTER.structures["JZ:vcobDi01"], {}, Shared(CONVERTERS))
 
 
 def test_an_impossible_value_is_pointed_out_in_the_words_of_the_sender(vcob: bytes) -> None:
@@ -205,7 +195,7 @@ def test_an_impossible_value_is_pointed_out_in_the_words_of_the_sender(vcob: byt
 
 
 def test_a_constant_that_differs_is_refused(vcob: bytes) -> None:
-    tree = xmldoc.to_tree(xmldoc.read(vcob), ADAPTER.structure("JZ:vcobDi01"))
+    tree = xmldoc.to_tree(xmldoc.read(vcob), ADAPTER.structures["JZ:vcobDi01"])
     tree["JZ:stuurgegevens"]["StUF:functie"] = "anders"
     with pytest.raises(InvalidDocument):
-        ADAPTER.mapping("JZ:vcobDi01").parse(tree)
+        ADAPTER.mappings["JZ:vcobDi01"].parse(tree)

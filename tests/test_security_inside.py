@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from jwcrypto.jwk import JWK
 
 from gateway.bootstrap import Register
@@ -22,7 +23,7 @@ from gateway.errors import (
     PartnerUnavailable,
     UnknownPartner,
 )
-from gateway.security.identity import CertificateChecker, load_certificate
+from gateway.security.identity import CertificateChecker
 from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair
 
 from .foreign import (
@@ -186,7 +187,7 @@ def test_a_revocation_counts_at_once(tmp_path: Path) -> None:
     made = make_pki(tmp_path / "pki", broken=False)
     gateway = sealer_of("gateway", made.folder)
     gateway.open(foreign(made.folder), now=now())
-    zsm = load_certificate((made.folder / "zsm-sign.crt").read_bytes())
+    zsm = x509.load_pem_x509_certificate((made.folder / "zsm-sign.crt").read_bytes())
     made.issuing.revoked.append(zsm.serial_number)
     made.write_crl(number=2)
     with pytest.raises(CertificateRefused, match="ingetrokken"):

@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from gateway.errors import Misconfigured, StoreUnavailable
-from gateway.ports import Query, State
+from gateway.ports import Query, Rendered, State
 from gateway.store import open_store, upgrade
 from gateway.store.engine import UNAVAILABLE, reading
 from gateway.store.sql import SqlStore
@@ -104,7 +104,8 @@ def test_no_question_walks_through_a_whole_table(store: SqlStore) -> None:
     store.unclaim(["d1"], now=NOW)
     store.claim(limit=5, lease_s=1, now=NOW)
     store.renew(["d1"], lease_s=1, now=NOW)
-    store.save_rendered("d1", sealed=b"", digest="x", root="", content_type="", loss=(), now=NOW)
+    made = Rendered("landelijk/1.0", "", "", b"", ())
+    store.save_rendered("d1", made, sealed=b"", digest="x", now=NOW)
     store.settle("d1", DEAD, now=NOW)
     store.requeue("d1", actor="j.beheerder", now=NOW)
     store.settle("d1", DELIVERED, now=NOW)
@@ -112,16 +113,16 @@ def test_no_question_walks_through_a_whole_table(store: SqlStore) -> None:
     store.find_receipt(OIN, "s1")
     store.question_from("s1", answered_by="landelijk")
     store.delivery("d1"), store.message("m1"), store.find("m1"), store.receipt_of("m1")
-    store.bodies("d1"), store.message_bodies("m1"), store.in_postbus("landelijk", limit=5)
+    store.bodies("d1"), store.in_postbus("landelijk", limit=5)
     store.deliveries_of("m1"), store.attempts_of("d1"), store.events_of("m1")
     store.deliveries(state=State.DOOD, limit=5), store.oldest_due()
     store.search(Query(sender="zsm", after="m1")), store.search(Query(kind="k", since=NOW))
     store.search(Query(conversation="c")), store.search(Query(message_id="s"))
-    store.search(Query(state=State.DOOD)), store.search(Query(state=State.WACHT, receiver="vt"))
+    store.search(Query(state=State.DOOD)), store.search(Query(state=State.WACHT, sender="vt"))
     # These walk the newest messages along an index, and stop at the limit.
     walking = len(asked)
-    store.search(Query(after="m1")), store.search(Query(state=State.AFGELEVERD, receiver="vt"))
-    store.search(Query(since=NOW)), store.deliveries(state=None, limit=5)
+    store.search(Query(after="m1")), store.search(Query(state=State.AFGELEVERD))
+    store.search(Query(since=NOW))
     store.counts()
 
     for number, (statement, plan) in enumerate(asked):

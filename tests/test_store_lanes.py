@@ -201,7 +201,9 @@ class Lanes(RuleBasedStateMachine):
             assert order == sorted(set(order))
 
     def all(self) -> list[Any]:
-        return self.store.deliveries(state=None, limit=10_000) if hasattr(self, "store") else []
+        if not hasattr(self, "store"):
+            return []
+        return [d for state in State for d in self.store.deliveries(state=state, limit=10_000)]
 
 
 TestLanes = Lanes.TestCase

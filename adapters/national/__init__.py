@@ -1,7 +1,5 @@
 """The national system: landelijk/1.0, the canonical CloudEvent itself."""
 
-from __future__ import annotations
-
 import functools
 
 import orjson
@@ -29,8 +27,7 @@ class NationalAdapter:
         """Raises what `jsondoc.read` raises for JSON that is unsafe or not well-formed."""
         if document.lstrip()[:1] not in (b"{", b"["):
             return None
-        event = jsondoc.read(document)
-        kind = kind_of(str(event.get("type"))) if isinstance(event, dict) else ""
+        kind = _kind(jsondoc.read(document))
         return (DIALECT, kind) if kind in SOORTEN else None
 
     def validate(self, document: bytes, *, dialect: str) -> None:
@@ -46,11 +43,15 @@ class NationalAdapter:
 
     def _checked(self, document: bytes) -> tuple[str, dict[str, object]]:
         event = jsondoc.read(document)
-        kind = kind_of(str(event.get("type"))) if isinstance(event, dict) else ""
+        kind = _kind(event)
         if kind not in SOORTEN:
             raise UnknownDocument("Het veld `type` noemt geen soort bericht van de gateway.")
         _schema(kind).validate(event)
         return kind, event
+
+
+def _kind(event: object) -> str:
+    return kind_of(str(event.get("type"))) if isinstance(event, dict) else ""
 
 
 @functools.cache

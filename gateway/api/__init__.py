@@ -1,10 +1,9 @@
 """The HTTP edge: JOSE and JSON over mutual TLS in, problem documents out. Decides nothing itself."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.api.metrics import Metrics
 from gateway.core.accept import Acceptor
 from gateway.core.postbus import Postbus
 from gateway.ports import Bus, Clock, Partners, Store
@@ -26,4 +25,4 @@ class Services:
     partners: Partners
     clock: Clock
     oin_of: Callable[[bytes], str]
-    version: str
+    metrics: Metrics

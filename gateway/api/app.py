@@ -1,7 +1,5 @@
 """Puts the edge together: the API for partners, and the management app for its own listener."""
 
-from __future__ import annotations
-
 import time
 import traceback
 from typing import Any
@@ -18,14 +16,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway import __version__
 from gateway.api import Services
-from gateway.api.metrics import Metrics
 from gateway.api.problems import HEADERS, PROBLEM, Probleem, on_error, problem
 from gateway.api.routes import Zoekvraag, router
 from gateway.errors import GatewayError, Unavailable
 
-HOST = "gateway.example"
-CONTACT = {"name": "Beheer", "url": f"https://{HOST}", "email": f"beheer@{HOST}"}
+CONTACT = {"name": "Beheer", "url": "https://gateway.example", "email": "beheer@gateway.example"}
 REF = "#/components/schemas/{model}"
 FAULTS: dict[int | str, str] = {
     400: "Het verzoek of het bericht is onjuist",
@@ -75,25 +72,24 @@ class Edge:
         log.info("request", method=scope["method"], route=route, status=status, ms=ms, oin=oin)
 
 
-def create_app(services: Services, metrics: Metrics) -> FastAPI:
+def create_app(services: Services) -> FastAPI:
     """The API for partners; to be served over mutual TLS with `MutualTlsProtocol`."""
+    caught = (GatewayError, RequestValidationError, HTTPException)
     app = FastAPI(
         title="ZVH-gateway",
         summary="Verzegeld berichtenverkeer met de Zorg- en Veiligheidshuizen",
         description="Elke verbinding vraagt een clientcertificaat met het OIN van de partner. "
         "Berichten en ontvangstbewijzen volgen zegelprofiel zvh-jose-1.",
-        version=services.version,
+        version=__version__,
         servers=[{"url": "/v1", "description": "Deze gateway"}],
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         generate_unique_id_function=lambda route: route.name,
-        exception_handlers=dict.fromkeys(
-            (GatewayError, RequestValidationError, HTTPException), on_error
-        ),
+        exception_handlers=dict.fromkeys(caught, on_error),
     )
-    app.state.services, app.state.metrics, app.state.in_flight = services, metrics, 0
+    app.state.services, app.state.in_flight = services, 0
     refusal = {"content": {PROBLEM: {"schema": {"$ref": REF.format(model="Probleem")}}}}
     said = {status: {"description": text, **refusal} for status, text in FAULTS.items()}
     app.include_router(router, responses=said)
@@ -116,7 +112,7 @@ def _describe(spec: dict[str, Any]) -> None:
             answer["headers"] = version
 
 
-def create_management_app(services: Services, metrics: Metrics) -> Starlette:
+def create_management_app(services: Services) -> Starlette:
     """Health and metrics, for a listener that only the operator's own systems reach."""
 
     def ready(_: Request) -> Response:
@@ -131,7 +127,8 @@ def create_management_app(services: Services, metrics: Metrics) -> Starlette:
         return PlainTextResponse(text or "ok\n", status)
 
     def scrape(_: Request) -> Response:
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        found = generate_latest(services.metrics.registry)
+        return Response(found, media_type=CONTENT_TYPE_LATEST)
 
     live = PlainTextResponse("ok\n")
     paths = {"/health/live": lambda _: live, "/health/ready": ready, "/metrics": scrape}

@@ -1,7 +1,5 @@
 """Prometheus metrics of this process and of the store; labels name partners, kinds and codes only."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram

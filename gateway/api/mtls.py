@@ -5,8 +5,6 @@ Released uvicorn shows no client certificate, and Python before 3.13 only the le
 handshake has verified the whole.
 """
 
-from __future__ import annotations
-
 import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol

@@ -1,13 +1,10 @@
 """Errors as RFC 9457 problem documents in Dutch; never with anything the client sent."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
 
 from gateway import __version__
 from gateway.errors import BadRequest, GatewayError, NotFound, Refused
@@ -25,11 +22,11 @@ HEADERS = {
 RETRY_AFTER = 30  # seconds a sender is asked to wait when the error has no better idea
 PROBLEM = "application/problem+json"
 
-_BY_STATUS: dict[int, tuple[type[Refused], str]] = {
-    404: (NotFound, "Dit adres bestaat niet."),
-    405: (BadRequest, "Deze methode is op dit adres niet toegestaan."),
-    408: (BadRequest, "Het verzoek kwam niet op tijd compleet binnen; bied het opnieuw aan."),
-    415: (BadRequest, "Verstuur de inhoud met de Content-Type die /openapi.json noemt."),
+_BY_STATUS: dict[int, Refused] = {
+    404: NotFound("Dit adres bestaat niet."),
+    405: BadRequest("Deze methode is op dit adres niet toegestaan."),
+    408: BadRequest("Het verzoek kwam niet op tijd compleet binnen; bied het opnieuw aan."),
+    415: BadRequest("Verstuur de inhoud met de Content-Type die /openapi.json noemt."),
 }
 
 
@@ -63,27 +60,23 @@ def problem(error: GatewayError, *, receipt: bytes = b"", status: int = 0) -> Re
     return Response(document.model_dump_json(exclude_none=True), document.status, wait, PROBLEM)
 
 
-async def on_error(_: Request, error: Exception) -> Response:
-    """The exception handler for every kind of exception the framework or a route raises."""
+async def on_error(_: Request, error: Any) -> Response:
+    """The handler of a GatewayError, RequestValidationError or (of the framework) HTTPException."""
     if isinstance(error, GatewayError):
         return problem(error)
     if isinstance(error, RequestValidationError):
         return problem(invalid(error.errors()))
-    if isinstance(error, HTTPException) and error.status_code < 500:
-        kind, detail = _BY_STATUS.get(error.status_code, (BadRequest, ""))
-        answer = problem(kind(detail), status=error.status_code)
-        answer.headers.update(error.headers or {})  # Allow, with 405
-        return answer
-    return problem(GatewayError())
+    refusal = _BY_STATUS.get(error.status_code, BadRequest())
+    answer = problem(refusal, status=error.status_code)
+    answer.headers.update(error.headers or {})  # Allow, with 405
+    return answer
 
 
 def invalid(faults: Any) -> BadRequest:
     """The first fault of pydantic as ours: its place, unless the client made up that name."""
-    path = ".".join(str(part) for part in faults[0]["loc"])
-    known = faults[0]["type"] != "extra_forbidden"
-    return BadRequest(
-        "Een veld of parameter ontbreekt of is onjuist.", path=path if known else None
-    )
+    place = ".".join(str(part) for part in faults[0]["loc"])
+    path = None if faults[0]["type"] == "extra_forbidden" else place
+    return BadRequest("Een veld of parameter ontbreekt of is onjuist.", path=path)
 
 
 def bare_refusal() -> bytes:

@@ -1,10 +1,7 @@
 """The paths of the API: each checks its input, asks the core or the store, and shows the outcome."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Annotated, Any
@@ -13,13 +10,13 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import AliasPath, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
+from gateway import __version__
 from gateway.api import Services
-from gateway.api.metrics import Metrics
 from gateway.api.mtls import CERTIFICATE
 from gateway.api.problems import invalid, problem
 from gateway.errors import NotFound, TooLarge, Unavailable, UnknownPartner
 from gateway.model.partner import Partner
-from gateway.ports import DeliveryRecord, MessageRecord, Query, State
+from gateway.ports import MessageRecord, Query, State
 
 JOSE = "application/jose"
 MAX_BODY = 64 * 1024 * 1024  # a document of 35 MiB, the cap of the CORV chain, twice in base64url
@@ -83,9 +80,7 @@ class Zoekvraag(BaseModel):
     conversatieid: Term | None = Field(None, serialization_alias="conversation")
     sinds: AwareDatetime | None = Field(None, serialization_alias="since")
     limiet: Limit = Field(50, serialization_alias="limit")
-    na: Term | None = Field(
-        None, serialization_alias="after", description="`volgende` van hiervoor"
-    )
+    na: Term | None = Field(None, serialization_alias="after", description="De vorige `volgende`")
 
 
 class Zoekresultaat(Antwoord):
@@ -112,103 +107,93 @@ class Ping(Antwoord):
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """The organisation at the other end; it may be several partners (systems)."""
+    """The organisation at the other end, maybe several partners (systems), and what is its own."""
 
+    services: Services
     oin: str
     partners: Sequence[Partner]
 
-    def mine(self, delivery: DeliveryRecord | None) -> Partner:
+    def receiving(self, delivery_id: str) -> Partner:
         """The partner a delivery is for. NotFound when it is for another organisation."""
+        delivery = self.services.store.delivery(delivery_id)
         for partner in self.partners:
             if delivery and delivery.receiver == partner.name:
                 return partner
         raise NotFound()
 
-    def own(self, record: MessageRecord | None) -> MessageRecord:
+    def message(self, internal_id: str) -> MessageRecord:
         """The message, if this organisation signed it. NotFound otherwise."""
+        record = self.services.store.message(internal_id)
         if record is None or record.signer_oin != self.oin:
             raise NotFound()
         return record
 
 
-async def services_of(request: Request) -> Services:
-    services: Services = request.app.state.services
-    return services
-
-
-With = Annotated[Services, Depends(services_of)]
-
-
-async def asker(request: Request, services: With) -> Asker:
+async def asker(request: Request) -> Asker:
     if not (certificate := request.scope[CERTIFICATE]):
         raise UnknownPartner("De verbinding heeft geen clientcertificaat.")
+    services: Services = request.app.state.services
     request.state.oin = oin = services.oin_of(certificate)
     if not (partners := services.partners.by_oin(oin)):
         raise UnknownPartner()
-    return Asker(oin, partners)
+    return Asker(services, oin, partners)
 
 
 By = Annotated[Asker, Depends(asker)]
 
 
-@asynccontextmanager
-async def body(
-    request: Request, *, media_type: str, limit: int, cut: bool = False
-) -> AsyncIterator[bytes]:
+@dataclass(eq=False)  # FastAPI wants dependencies with a hash
+class Body:
     """
     A body, held within bounds of size, time and memory whatever Content-Length claims.
 
     Reading stops at the first chunk beyond `limit`: TooLarge, or with `cut` what was read so far.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != media_type:
-        raise HTTPException(415)
-    state, held, chunks = request.app.state, 0, []
+
+    media_type: str
+    limit: int
+    cut: bool = False
+
+    async def __call__(self, request: Request, _: By) -> AsyncIterator[bytes]:
+        said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if said != self.media_type:
+            raise HTTPException(415)
+        state, held, chunks = request.app.state, 0, []
+        try:
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    async for chunk in request.stream():
+                        if state.in_flight + len(chunk) > MAX_IN_FLIGHT:
+                            raise Unavailable()
+                        held, state.in_flight = held + len(chunk), state.in_flight + len(chunk)
+                        chunks.append(chunk)
+                        if held > self.limit:
+                            break
+            except TimeoutError:
+                raise HTTPException(408) from None
+            if held > self.limit and not self.cut:
+                raise TooLarge(f"De inhoud van het verzoek is ten hoogste {self.limit} bytes.")
+            yield b"".join(chunks)
+        finally:
+            state.in_flight -= held
+
+    def described(self, schema: dict[str, str]) -> dict[str, Any]:
+        """How OpenAPI describes a body that we read ourselves."""
+        content = {self.media_type: {"schema": schema}}
+        return {"requestBody": {"required": True, "content": content}}
+
+
+# The seal takes no more than MAX_BODY: what is too large the core refuses, and signs for it.
+SEALED = Body(JOSE, MAX_BODY, cut=True)
+PROOF = Body(JOSE, MAX_SMALL)
+FILTER = Body("application/json", MAX_SMALL)
+
+
+async def asked(text: Annotated[bytes, Depends(FILTER)]) -> Zoekvraag:
     try:
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                async for chunk in request.stream():
-                    if state.in_flight + len(chunk) > MAX_IN_FLIGHT:
-                        raise Unavailable()
-                    held, state.in_flight = held + len(chunk), state.in_flight + len(chunk)
-                    chunks.append(chunk)
-                    if held > limit:
-                        break
-        except TimeoutError:
-            raise HTTPException(408) from None
-        if held > limit and not cut:
-            raise TooLarge(f"De inhoud van het verzoek is ten hoogste {limit} bytes.")
-        yield b"".join(chunks)
-    finally:
-        state.in_flight -= held
-
-
-async def sealed(request: Request, _: By) -> AsyncIterator[bytes]:
-    # The seal takes no more than MAX_BODY: what is too large the core refuses, and signs for it.
-    async with body(request, media_type=JOSE, limit=MAX_BODY, cut=True) as token:
-        yield token
-
-
-async def proof(request: Request, _: By) -> AsyncIterator[bytes]:
-    async with body(request, media_type=JOSE, limit=MAX_SMALL) as token:
-        yield token
-
-
-async def asked(request: Request, _: By) -> Zoekvraag:
-    async with body(request, media_type="application/json", limit=MAX_SMALL) as text:
-        try:
-            return Zoekvraag.model_validate_json(text)
-        except ValidationError as error:
-            raise invalid(error.errors()) from None
-
-
-Sealed = Annotated[bytes, Depends(sealed)]
-Proof = Annotated[bytes, Depends(proof)]
-Asked = Annotated[Zoekvraag, Depends(asked)]
-
-
-def takes(media_type: str, schema: dict[str, str]) -> dict[str, Any]:
-    """How OpenAPI describes a body that we read ourselves."""
-    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+        return Zoekvraag.model_validate_json(text)
+    except ValidationError as error:
+        raise invalid(error.errors()) from None
 
 
 class Jose(Response):
@@ -217,15 +202,15 @@ class Jose(Response):
     media_type = JOSE
 
 
-JOSE_BODY = takes(JOSE, {"type": "string"})
-ZOEK_BODY = takes("application/json", {"$ref": "#/components/schemas/Zoekvraag"})
+JOSE_BODY = SEALED.described({"type": "string"})
+ZOEK_BODY = FILTER.described({"$ref": "#/components/schemas/Zoekvraag"})
 router = APIRouter(prefix="/v1")
 
 
 @router.post("/berichten", status_code=202, response_class=Jose, openapi_extra=JOSE_BODY)
-def bied_aan(request: Request, services: With, by: By, token: Sealed) -> Response:
+def bied_aan(by: By, token: Annotated[bytes, Depends(SEALED)]) -> Response:
     """Biedt een verzegeld bericht aan; een herhaling krijgt hetzelfde ontvangstbewijs."""
-    metrics: Metrics = request.app.state.metrics
+    services, metrics = by.services, by.services.metrics
     with metrics.seconds.time():
         accepted = services.acceptor.accept(token, tls_oin=by.oin)
     if accepted.error:
@@ -239,10 +224,10 @@ def bied_aan(request: Request, services: With, by: By, token: Sealed) -> Respons
 
 
 @router.post("/berichten/_zoek", openapi_extra=ZOEK_BODY)
-def zoek(services: With, by: By, asked: Asked) -> Zoekresultaat:
+def zoek(by: By, asked: Annotated[Zoekvraag, Depends(asked)]) -> Zoekresultaat:
     """Zoekt in uw eigen berichten, nieuwste eerst."""
     query = asked.model_dump(by_alias=True)
-    pages = (services.store.search(Query(sender=p.name, **query)) for p in by.partners)
+    pages = (by.services.store.search(Query(sender=p.name, **query)) for p in by.partners)
     found = sorted(chain(*pages), key=lambda record: (record.received_at, record.id), reverse=True)
     page = found[: asked.limiet]
     rest = page[-1].id if len(page) == asked.limiet else None
@@ -250,41 +235,39 @@ def zoek(services: With, by: By, asked: Asked) -> Zoekresultaat:
 
 
 @router.get("/berichten/{id}")
-def status(id: Id, services: With, by: By) -> Berichtstatus:
+def status(id: Id, by: By) -> Berichtstatus:
     """Toont hoe het met uw bericht staat."""
-    record = by.own(services.store.message(id))
-    deliveries = services.store.deliveries_of(id)
-    return Berichtstatus.model_validate({"bericht": record, "afleveringen": deliveries})
+    found = {"bericht": by.message(id), "afleveringen": by.services.store.deliveries_of(id)}
+    return Berichtstatus.model_validate(found)
 
 
 @router.get("/berichten/{id}/ontvangstbewijs", response_class=Jose)
-def ontvangstbewijs(id: Id, services: With, by: By) -> Response:
+def ontvangstbewijs(id: Id, by: By) -> Response:
     """Geeft het ontvangstbewijs nogmaals, byte voor byte."""
-    by.own(services.store.message(id))
-    return Jose(services.store.receipt_of(id))
+    return Jose(by.services.store.receipt_of(by.message(id).id))
 
 
 @router.get("/postbus")
-def postbus(services: With, by: By, limiet: Limit = 50) -> Postbuslijst:
+def postbus(by: By, limiet: Limit = 50) -> Postbuslijst:
     """Noemt wat voor u klaarligt, oudste eerst."""
-    lists = (services.postbus.list(partner, limit=limiet) for partner in by.partners)
+    lists = (by.services.postbus.list(partner, limit=limiet) for partner in by.partners)
     oldest_first = sorted(chain(*lists), key=lambda record: record.created_at)
     return Postbuslijst.model_validate({"berichten": oldest_first[:limiet]})
 
 
 @router.get("/postbus/{id}", response_class=Jose)
-def haal_op(id: Id, services: With, by: By) -> Response:
+def haal_op(id: Id, by: By) -> Response:
     """Geeft een bericht, verzegeld voor u; het blijft liggen tot u het bevestigt."""
-    return Jose(services.postbus.fetch(by.mine(services.store.delivery(id)), id))
+    return Jose(by.services.postbus.fetch(by.receiving(id), id))
 
 
 @router.post("/postbus/{id}/bevestiging", status_code=204, openapi_extra=JOSE_BODY)
-def bevestig(id: Id, services: With, by: By, token: Proof) -> None:
+def bevestig(id: Id, by: By, token: Annotated[bytes, Depends(PROOF)]) -> None:
     """Bevestigt de ontvangst met uw ondertekende ontvangstbewijs."""
-    services.postbus.confirm(by.mine(services.store.delivery(id)), id, token)
+    by.services.postbus.confirm(by.receiving(id), id, token)
 
 
 @router.get("/ping")
-def ping(services: With, by: By) -> Ping:
+def ping(by: By) -> Ping:
     """Toont wie u voor de gateway bent."""
-    return Ping(oin=by.oin, tijd=services.clock.now(), versie=services.version)
+    return Ping(oin=by.oin, tijd=by.services.clock.now(), versie=__version__)

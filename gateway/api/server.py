@@ -1,6 +1,4 @@
-"""Serves the apps on their listeners in one event loop, until told to stop."""
-
-from __future__ import annotations
+"""Serves apps from one event loop, until told to stop."""
 
 import asyncio
 import contextlib
@@ -21,28 +19,38 @@ LOCAL = "127.0.0.1"
 GRACE_S = 10  # for requests that are under way at a stop; then their connections are cut
 
 
-class Servers:
+class Server(uvicorn.Server):
     """
-    The API over mutual TLS and, if given, the management app in plain HTTP for this host only.
+    One app at one address, over mutual TLS if it is given.
 
     Bound when made, so that a port in use is told at once (Misconfigured) and a port 0 is known.
-    Use `run` in the main thread, or as a context manager to serve from a thread.
     """
 
     def __init__(
-        self,
-        app: ASGIApp,
-        management: ASGIApp | None = None,
-        *,
-        ssl_context: ssl.SSLContext,
-        host: str = LOCAL,
-        port: int = 0,
-        mgmt_port: int = 0,
+        self, app: ASGIApp, tls: ssl.SSLContext | None = None, host: str = LOCAL, port: int = 0
     ) -> None:
-        self._servers = [(_Server(app, ssl_context), _bind(host, port))]
-        if management:
-            self._servers.append((_Server(management, None), _bind(LOCAL, mgmt_port)))
-        self.port, self.mgmt_port = (*(at.getsockname()[1] for _, at in self._servers), 0)[:2]
+        options: dict[str, Any] = {"http": MutualTlsProtocol, "timeout_graceful_shutdown": GRACE_S}
+        options |= {"log_config": None, "access_log": False, "server_header": False}
+        options |= {"ws": "none", "lifespan": "off", "proxy_headers": False}
+        if tls:
+            options["ssl_context_factory"] = lambda *_: tls
+        super().__init__(uvicorn.Config(app, **options))
+        try:
+            self.at = socket.create_server((host, port))
+        except OSError as error:
+            raise Misconfigured(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        self.port: int = self.at.getsockname()[1]
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # two servers in a process: `Servers.run` handles signals for both
+
+
+class Servers:
+    """Use `run` in the main thread, or as a context manager to serve from a thread."""
+
+    def __init__(self, *servers: Server) -> None:
+        self._servers = servers
         self._thread = threading.Thread(target=self._loop, name="api")
 
     def run(self) -> None:
@@ -53,7 +61,7 @@ class Servers:
 
     def stop(self) -> None:
         """End serving; returns at once. May be called from a signal handler or another thread."""
-        for server, _ in self._servers:
+        for server in self._servers:
             server.should_exit = True
 
     def __enter__(self) -> Self:
@@ -65,30 +73,9 @@ class Servers:
         self._thread.join()
 
     def _loop(self) -> None:
-        factory = self._servers[0][0].config.get_loop_factory()
+        factory = self._servers[0].config.get_loop_factory()
         with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        await asyncio.gather(*(server.serve(sockets=[at]) for server, at in self._servers))
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, app: ASGIApp, tls: ssl.SSLContext | None) -> None:
-        options: dict[str, Any] = {"http": MutualTlsProtocol, "timeout_graceful_shutdown": GRACE_S}
-        options |= {"log_config": None, "access_log": False, "server_header": False}
-        options |= {"ws": "none", "lifespan": "off", "proxy_headers": False}
-        if tls:
-            options["ssl_context_factory"] = lambda *_: tls
-        super().__init__(uvicorn.Config(app, **options))
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield  # two servers in a process: `Servers.run` handles signals for both
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port))
-    except OSError as error:
-        raise Misconfigured(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        await asyncio.gather(*(server.serve(sockets=[server.at]) for server in self._servers))

@@ -1,9 +1,8 @@
 """The bus: brings due deliveries from the store to workers. The URL picks the back end."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
+from gateway.bus.topology import Topology
 from gateway.errors import Misconfigured
 from gateway.ports import Bus, Source
 
@@ -22,7 +21,6 @@ def open_bus(url: str, *, source: Source, partners: Iterable[str]) -> Bus:
         return TableBus(source)
     if url.startswith(("amqp://", "amqps://")):
         from .rabbitmq import RabbitBus
-        from .topology import Topology
 
         return RabbitBus(url, source=source, topology=Topology.load(), partners=partners)
     raise Misconfigured('"bus" is "table" of begint met amqp:// of amqps://')
@@ -31,14 +29,14 @@ def open_bus(url: str, *, source: Source, partners: Iterable[str]) -> Bus:
 def declare(url: str, *, partners: Iterable[str]) -> None:
     """Make what the broker lacks. Raises TopologyMismatch when it has another shape there."""
     if url != "table":
-        from . import rabbitmq, topology
+        from . import rabbitmq
 
-        rabbitmq.declare(url, topology.Topology.load(), partners)
+        rabbitmq.declare(url, Topology.load(), partners)
 
 
 def check(url: str, *, partners: Iterable[str]) -> None:
     """Raises TopologyMismatch with every difference from queue/topology.toml, BusUnavailable."""
     if url != "table":
-        from . import rabbitmq, topology
+        from . import rabbitmq
 
-        rabbitmq.check(url, topology.Topology.load(), partners)
+        rabbitmq.check(url, Topology.load(), partners)

@@ -1,12 +1,9 @@
 """The bus on RabbitMQ: confirmed publishing, acknowledged taking; both come back by themselves."""
 
-from __future__ import annotations
-
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import count
 from queue import Empty, SimpleQueue
 from random import uniform
 from threading import Event, Lock, Thread
@@ -18,16 +15,15 @@ import structlog
 from pika import exceptions
 
 from gateway.errors import BusUnavailable, GatewayError, TopologyMismatch, Unavailable
-from gateway.ports import QueueStatus, Source, Taken
+from gateway.ports import Source, Taken
 
 from .topology import Queue, Topology
 
 _WINDOW = 100  # publishes under way at once; confirms get little faster beyond it
 _PREFETCH = 16  # parcels of one partner waiting in a worker: hides the way, hoards nothing
 _CONFIRM_S = 10.0  # a quorum queue confirms within milliseconds, a lease lasts minutes
-_OPEN_S = 2.0
-_PAUSE_S = (0.1, 5.0)  # before connecting again, first and longest
-_AGAIN_S = 2.0  # before asking for a missing queue again
+_OPEN_S = _LEAVE_S = 2.0
+_AGAIN_S = 2.0  # before asking again for a broker or a queue that was not there
 _DEFAULTS = {"heartbeat": 30, "blocked_connection_timeout": 30, "socket_timeout": 5}
 _OTHER_SHAPE = (404, 406)  # AMQP 0-9-1 §1.2: not-found, precondition-failed
 
@@ -37,12 +33,18 @@ _REASONS: dict[type[BaseException], str] = {
     exceptions.ProbableAccessDeniedError: "De broker geeft geen toegang tot de vhost.",
     exceptions.ConnectionBlockedTimeout: "De broker neemt niets aan: geheugen of schijf is vol.",
     exceptions.AMQPConnectionError: "De broker is niet bereikbaar.",
-    exceptions.AMQPChannelError: "De broker heeft het kanaal gesloten.",
-    exceptions.AMQPError: "De broker houdt zich niet aan het protocol.",
+    exceptions.AMQPError: "De broker weigert wat de gateway vraagt.",
     OSError: "De broker is niet bereikbaar.",
 }
 
 log = structlog.get_logger()
+
+Parcel = tuple[str, str, bytes]  # delivery, receiver, token
+
+
+class _Handle(NamedTuple):
+    channel: Any
+    tag: int
 
 
 def translate(error: BaseException | None) -> GatewayError:
@@ -53,6 +55,100 @@ def translate(error: BaseException | None) -> GatewayError:
     return BusUnavailable(next(known, "De broker bevestigt niet."))
 
 
+class _Publisher:
+    """
+    Publishes, and waits until the broker has answered for everything.
+
+    Its connection lives on between the calls but works only during them: a pump is never far off.
+    """
+
+    def __init__(self, url: str, exchange: str) -> None:
+        self._parameters, self._exchange = _parameters(url), exchange
+        self._connection: Any = None
+        self._channel: Any = None  # when it is ready
+        self._numbers = count(1)  # of what is published on this channel; the broker answers by it
+        self._waiting: dict[int, str] = {}
+        self._lost: set[str] = set()
+        self.unroutable: set[str] = set()
+        self.error: BaseException | None = None
+
+    def open(self) -> None:
+        """Connect, or find that we still are. Raises BusUnavailable."""
+        if self._channel is not None:
+            self._work(0.0)  # hears what happened since
+        if self._connection is None or self._connection.is_closed:
+            self.close()
+            self._connection = pika.SelectConnection(
+                self._parameters, self._opened, self._ended, self._ended
+            )
+        if self._channel is None:
+            self._work(_OPEN_S)
+        if self._channel is None:
+            raise translate(self.error) from self.error
+
+    def publish(self, parcels: list[Parcel]) -> set[str]:
+        """The deliveries the broker did not confirm; `error` says why, `unroutable` for whom."""
+        self._lost = {delivery_id for delivery_id, _, _ in parcels}
+        self._waiting, self.unroutable = {}, set()
+        for delivery_id, receiver, token in parcels:
+            self._waiting[next(self._numbers)] = delivery_id
+            lasting = pika.BasicProperties(message_id=delivery_id, delivery_mode=2)
+            self._channel.basic_publish(self._exchange, receiver, token, lasting, mandatory=True)
+        if parcels:
+            self._work(_CONFIRM_S)
+        return self._lost
+
+    def close(self) -> None:
+        if self._connection is not None:
+            if not (self._connection.is_closing or self._connection.is_closed):
+                self._connection.close()
+                self._work(_LEAVE_S)
+            self._connection.ioloop.close()
+            self._connection = None
+
+    def _work(self, seconds: float) -> None:
+        """Have the connection do its work until a callback stops it, no longer than this."""
+        loop = self._connection.ioloop
+        end = loop.call_later(seconds, loop.stop)
+        loop.start()
+        loop.remove_timeout(end)
+
+    def _opened(self, connection: Any) -> None:
+        connection.channel(on_open_callback=self._channel_opened)
+
+    def _channel_opened(self, channel: Any) -> None:
+        channel.add_on_close_callback(self._channel_closed)
+        channel.add_on_return_callback(self._returned)
+        channel.confirm_delivery(self._answered, callback=partial(self._confirming, channel))
+
+    def _confirming(self, channel: Any, _frame: Any) -> None:
+        self._channel, self._numbers, self.error = channel, count(1), None
+        self._connection.ioloop.stop()
+
+    def _answered(self, frame: Any) -> None:
+        answer = frame.method
+        for number in [n for n in self._waiting if n <= answer.delivery_tag]:
+            if number == answer.delivery_tag or answer.multiple:
+                delivery_id = self._waiting.pop(number)
+                if isinstance(answer, pika.spec.Basic.Ack):
+                    self._lost.discard(delivery_id)
+        if not self._waiting:
+            self._connection.ioloop.stop()
+
+    def _returned(self, _channel: Any, method: Any, _properties: Any, _token: bytes) -> None:
+        self.unroutable.add(method.routing_key)
+
+    def _channel_closed(self, _channel: Any, reason: BaseException) -> None:
+        self._channel, self.error = None, reason
+        if self._connection.is_open:
+            self._opened(self._connection)  # another channel, for the next window
+            self._connection.ioloop.stop()
+
+    def _ended(self, connection: Any, error: BaseException) -> None:
+        self._channel, self.error = None, error
+        connection.ioloop.stop()
+
+
 class RabbitBus:
     """Offers due deliveries to one queue a partner, and takes them from all."""
 
@@ -61,11 +157,11 @@ class RabbitBus:
     ) -> None:
         self._url, self._source, self._topology = url, source, topology
         self._queues = topology.queues(partners)
-        self._pumping = Lock()
+        self._pumping, self._taking, self._closed = Lock(), Lock(), Event()
         self._publisher = _Publisher(url, topology.partner.exchange)
-        self._consumer = _Link(url, self._subscribe_all)
+        self._consumer = Thread(target=self._consume, name="bus", daemon=True)
+        self._connection: Any = None  # of the consumer
         self._arrived: SimpleQueue[Taken] = SimpleQueue()
-        self._held: Counter[str] = Counter()
 
     def pump(self) -> int:
         """
@@ -74,27 +170,30 @@ class RabbitBus:
         Raises BusUnavailable; what was not confirmed is due again at once. Raises TopologyMismatch
         when a queue is missing: its deliveries wait their lease, and hold up no other partner.
         """
+        publisher = self._publisher
         with self._pumping:
-            self._publisher.wait_open()
+            publisher.open()
             ids = self._source.claim(_WINDOW)
-            window = _Window(lost=set(ids))
+            lost = set(ids)
             try:
                 parcels = [parcel for parcel in map(self._parcel, ids) if parcel]
-                window.lost.intersection_update(parcel.delivery_id for parcel in parcels)
-                self._publisher.publish(parcels, window)
+                lost = publisher.publish(parcels)
             finally:
-                if lost := [delivery_id for delivery_id in ids if delivery_id in window.lost]:
-                    self._source.unclaim(lost)
-        if window.unroutable:
-            names = sorted(self._topology.partner.of(name).name for name in window.unroutable)
-            raise TopologyMismatch(f"Op de broker ontbreekt: {', '.join(names)}.")
-        if lost:
-            raise translate(window.error) from window.error
-        self._source.offered([parcel.delivery_id for parcel in parcels])
-        return len(parcels)
+                if lost:
+                    self._source.unclaim(list(lost))
+            if publisher.unroutable:
+                of = self._topology.partner.of
+                names = sorted(of(receiver).name for receiver in publisher.unroutable)
+                raise TopologyMismatch(f"Op de broker ontbreekt: {', '.join(names)}.")
+            if lost:
+                raise translate(publisher.error) from publisher.error
+            self._source.offered([delivery_id for delivery_id, _, _ in parcels])
+            return len(parcels)
 
     def take(self, *, wait_s: float) -> Taken | None:
-        self._consumer.start()
+        with self._taking:
+            if self._consumer.ident is None and not self._closed.is_set():
+                self._consumer.start()
         deadline = monotonic() + wait_s
         while True:
             try:
@@ -105,79 +204,81 @@ class RabbitBus:
                 return taken
 
     def done(self, taken: Taken) -> None:
-        self._settle(taken.handle, lambda channel, tag: channel.basic_ack(tag))
+        self._answer(taken.handle, taken.handle.channel.basic_ack)
 
     def give_back(self, taken: Taken) -> None:
         """Back into its queue; counts towards the delivery limit."""
-        self._settle(taken.handle, lambda channel, tag: channel.basic_nack(tag, requeue=True))
+        self._answer(taken.handle, taken.handle.channel.basic_nack)
 
-    def status(self) -> list[QueueStatus]:
-        """
-        The queues of the partners, and the dead letters. Raises as `check` does.
-
-        `unacknowledged` is what this process holds: AMQP does not tell of others.
-        """
+    def status(self) -> dict[str, int]:
+        """The queues of the partners, and the dead letters. Raises as `check` does."""
         with _dialogue(self._url) as connection:
             channel = connection.channel()
             found = [_queue(channel, queue, passive=True).method for queue in self._queues]
-        return [
-            QueueStatus(f.queue, f.message_count, self._held[f.queue], f.consumer_count)
-            for f in found
-        ]
+        return {queue.queue: queue.message_count for queue in found}
 
     def ping(self) -> None:
         ping(self._url)
 
     def close(self) -> None:
         """Leave the broker; what was taken and not acknowledged goes to another worker."""
-        self._publisher.close()
-        self._consumer.close()
+        with self._pumping:
+            self._publisher.close()
+        self._closed.set()
+        if self._connection is not None:
+            _call(self._connection, self._connection.close)
+        if self._consumer.ident is not None:
+            self._consumer.join(_LEAVE_S)
 
-    def _parcel(self, delivery_id: str) -> _Parcel | None:
+    def _parcel(self, delivery_id: str) -> Parcel | None:
         try:
             receiver = self._source.receiver_of(delivery_id)
-            return _Parcel(delivery_id, receiver, self._source.pack(delivery_id))
+            return delivery_id, receiver, self._source.pack(delivery_id)
         except Unavailable:
             raise
         except GatewayError as error:  # keeps its claim, so that it holds up nobody
             log.error("delivery_not_packed", delivery_id=delivery_id, code=error.code)
             return None
 
-    def _subscribe_all(self, connection: Any) -> None:
-        for queue in self._queues[:-1]:  # the last holds the dead letters: for a person
-            self._subscribe(connection, queue.name)
-
-    def _subscribe(self, connection: Any, name: str) -> None:
-        """A channel for each queue: one that is missing must not stop the others."""
-
-        def opened(channel: Any) -> None:
-            channel.add_on_close_callback(closed)
-            channel.add_on_cancel_callback(lambda _frame: channel.close())
-            channel.basic_qos(prefetch_count=_PREFETCH)
-            channel.basic_consume(name, arrived)
-
-        def arrived(channel: Any, method: Any, properties: Any, token: bytes) -> None:
-            self._held[name] += 1
-            handle = _Handle(channel, method.delivery_tag, name)
-            self._arrived.put(Taken(properties.message_id or "", token, handle))
-
-        def closed(_channel: Any, reason: BaseException) -> None:
-            self._held[name] = 0
-            if connection.is_open:
-                log.warning("bus_queue_lost", queue=name, error=type(reason).__name__)
-                again = partial(self._subscribe, connection, name)
-                connection.ioloop.call_later(_AGAIN_S, again)
-
-        if connection.is_open:
-            connection.channel(on_open_callback=opened)
-
-    def _settle(self, handle: _Handle, answer: Callable[[Any, int], None]) -> None:
+    def _answer(self, handle: _Handle, answer: Callable[[int], None]) -> None:
         def in_thread_of_connection() -> None:
             if handle.channel.is_open:
-                answer(handle.channel, handle.tag)
-                self._held[handle.queue] -= 1
+                answer(handle.tag)
 
-        self._consumer.call(in_thread_of_connection)
+        _call(handle.channel.connection, in_thread_of_connection)
+
+    def _consume(self) -> None:
+        while not self._closed.is_set():
+            try:
+                with pika.BlockingConnection(_parameters(self._url)) as self._connection:
+                    self._take_from(self._connection)
+            except Exception as error:  # noqa: BLE001 (a dead thread would silence the bus for good)
+                if not self._closed.is_set():
+                    log.warning("bus_connection_lost", error=type(error).__name__)
+            self._closed.wait(_AGAIN_S * uniform(0.5, 1.0))
+
+    def _take_from(self, connection: Any) -> None:
+        """A channel for each queue: one that is missing must not stop the others."""
+        channels: dict[str, Any] = {}
+        while not self._closed.is_set():
+            for queue in self._queues[:-1]:  # the last holds the dead letters: for a person
+                if queue.name not in channels or channels[queue.name].is_closed:
+                    channels[queue.name] = self._subscribe(connection, queue.name)
+            connection.sleep(_AGAIN_S)  # in which everything arrives and is answered
+
+    def _subscribe(self, connection: Any, name: str) -> Any:
+        channel = connection.channel()
+        channel.add_on_cancel_callback(lambda _frame: channel.close())
+        channel.basic_qos(prefetch_count=_PREFETCH)
+        try:
+            channel.basic_consume(name, self._arrive)
+        except exceptions.ChannelClosedByBroker as error:
+            log.warning("bus_queue_lost", queue=name, error=type(error).__name__)
+        return channel
+
+    def _arrive(self, channel: Any, method: Any, properties: Any, token: bytes) -> None:
+        handle = _Handle(channel, method.delivery_tag)
+        self._arrived.put(Taken(properties.message_id or "", token, handle))
 
 
 def ping(url: str) -> None:
@@ -244,148 +345,7 @@ def _dialogue(url: str) -> Iterator[Any]:
         raise translate(error) from error
 
 
-class _Handle(NamedTuple):
-    channel: Any
-    tag: int
-    queue: str
-
-
-class _Parcel(NamedTuple):
-    delivery_id: str
-    receiver: str
-    token: bytes
-
-
-@dataclass(slots=True)
-class _Window:
-    """Publishes under way; the broker's answers shrink `lost`."""
-
-    lost: set[str]
-    waiting: dict[int, str] = field(default_factory=dict)  # number of the publish: delivery
-    unroutable: set[str] = field(default_factory=set)
-    settled: Event = field(default_factory=Event)
-    error: BaseException | None = None
-
-
-class _Link:
-    """A connection in a thread of its own, made again until it is closed."""
-
-    def __init__(self, url: str, on_open: Callable[[Any], None]) -> None:
-        self._parameters, self._on_open = _parameters(url), on_open
-        self._lock, self._ended = Lock(), Event()
-        self._connection: Any = None
-        self._thread: Thread | None = None
-        self._pause = _PAUSE_S[0]
-        self.error: BaseException | None = None
-
-    def start(self) -> None:
-        with self._lock:
-            if self._thread is None and not self._ended.is_set():
-                self._thread = Thread(target=self._run, name="bus", daemon=True)
-                self._thread.start()
-
-    def call(self, action: Callable[[], None]) -> None:
-        """Have it done in the thread of the connection; forgotten when there is none."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.ioloop.add_callback_threadsafe(action)
-
-    def close(self) -> None:
-        self._ended.set()
-        self.call(self._leave)
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            ends = dict.fromkeys(("on_open_error_callback", "on_close_callback"), self._lost)
-            connection = pika.SelectConnection(self._parameters, self._opened, **ends)
-            with self._lock:
-                self._connection = connection
-            try:
-                connection.ioloop.start()
-            except Exception:  # a thread that dies would silence the bus for good
-                log.exception("bus_connection_failed")
-            with self._lock:
-                self._connection = None
-                connection.ioloop.close()
-            self._ended.wait(self._pause * uniform(0.5, 1.0))
-            self._pause = min(self._pause * 2, _PAUSE_S[1])
-
-    def _opened(self, connection: Any) -> None:
-        self._pause, self.error = _PAUSE_S[0], None
-        self._on_open(connection)
-        if self._ended.is_set():
-            connection.close()
-
-    def _lost(self, connection: Any, error: BaseException) -> None:
-        if not self._ended.is_set():
-            log.warning("bus_connection_lost", error=type(error).__name__)
-        self.error = error
-        connection.ioloop.stop()
-
-    def _leave(self) -> None:
-        if not (self._connection.is_closing or self._connection.is_closed):
-            self._connection.close()
-
-
-class _Publisher(_Link):
-    """Publishes a window and waits until the broker has answered for all of it."""
-
-    def __init__(self, url: str, exchange: str) -> None:
-        super().__init__(url, self._open_channel)
-        self._exchange, self._ready = exchange, Event()
-        self._channel: Any = None
-        self._published = 0
-        self._window = _Window(set())
-
-    def wait_open(self) -> None:
-        """Raises BusUnavailable."""
-        self.start()
-        if not self._ready.wait(_OPEN_S):
-            raise translate(self.error) from self.error
-
-    def publish(self, parcels: list[_Parcel], window: _Window) -> None:
-        """`window` tells the outcome; never raises."""
-        self._window = window
-        if parcels and self._ready.is_set():
-            self.call(partial(self._send, parcels, window))
-            window.settled.wait(_CONFIRM_S)
-
-    def _open_channel(self, connection: Any) -> None:
-        def opened(channel: Any) -> None:
-            self._channel, self._published = channel, 0
-            channel.add_on_close_callback(partial(self._closed, connection))
-            channel.add_on_return_callback(self._returned)
-            channel.confirm_delivery(self._answered, callback=lambda _frame: self._ready.set())
-
-        connection.channel(on_open_callback=opened)
-
-    def _send(self, parcels: list[_Parcel], window: _Window) -> None:
-        for delivery_id, receiver, token in parcels:
-            if not self._channel.is_open:
-                return window.settled.set()
-            self._published += 1
-            window.waiting[self._published] = delivery_id
-            lasting = pika.BasicProperties(message_id=delivery_id, delivery_mode=2)
-            self._channel.basic_publish(self._exchange, receiver, token, lasting, mandatory=True)
-
-    def _answered(self, frame: Any) -> None:
-        answer, window = frame.method, self._window
-        for number in [n for n in window.waiting if n <= answer.delivery_tag]:
-            if number == answer.delivery_tag or answer.multiple:
-                delivery_id = window.waiting.pop(number)
-                if isinstance(answer, pika.spec.Basic.Ack):
-                    window.lost.discard(delivery_id)
-        if not window.waiting:
-            window.settled.set()
-
-    def _returned(self, _channel: Any, method: Any, _properties: Any, _token: bytes) -> None:
-        self._window.unroutable.add(method.routing_key)
-
-    def _closed(self, connection: Any, _channel: Any, reason: BaseException) -> None:
-        self._ready.clear()
-        self._window.error = reason
-        self._window.settled.set()
-        if connection.is_open:
-            connection.close()
+def _call(connection: Any, action: Callable[[], None]) -> None:
+    """Have it done in the thread of the connection; forgotten when that is gone."""
+    with suppress(exceptions.ConnectionWrongStateError):
+        connection.add_callback_threadsafe(action)

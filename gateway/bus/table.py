@@ -1,14 +1,12 @@
 """The embedded bus: workers claim due deliveries on the store itself, by lease."""
 
-from __future__ import annotations
-
 from collections import deque
 from contextlib import suppress
 from threading import Condition
 from time import monotonic
 
 from gateway.errors import Unavailable
-from gateway.ports import QueueStatus, Source, Taken
+from gateway.ports import Source, Taken
 
 _BATCH = 8  # few enough that no claim grows old here, enough to spare the store commits
 _POLL_S = 0.1  # how long what became due in another process may go unseen
@@ -21,7 +19,6 @@ class TableBus:
         self._source = source
         self._turn = Condition()
         self._claimed: deque[str] = deque()
-        self._out: set[str] = set()
         self._next_look = 0.0
         self._closed = False
 
@@ -37,12 +34,9 @@ class TableBus:
         delivery_id = self._next(monotonic() + wait_s)
         if delivery_id is None:
             return None
-        taken = Taken(delivery_id, self._source.pack(delivery_id), handle=None)
-        self._out.add(delivery_id)
-        return taken
+        return Taken(delivery_id, self._source.pack(delivery_id), handle=None)
 
     def done(self, taken: Taken) -> None:
-        self._out.discard(taken.delivery_id)
         self.pump()  # the next of its lane may be due now
 
     def give_back(self, taken: Taken) -> None:
@@ -50,9 +44,9 @@ class TableBus:
             self._source.unclaim([taken.delivery_id])
         self.done(taken)
 
-    def status(self) -> list[QueueStatus]:
-        """What this process holds; the store counts the rest."""
-        return [QueueStatus("table", len(self._claimed), len(self._out), consumers=1)]
+    def status(self) -> dict[str, int]:
+        """What is claimed and not yet handed out; the store counts the rest."""
+        return {"table": len(self._claimed)}
 
     def ping(self) -> None:
         """Never raises: there is nothing beside the store."""

@@ -1,7 +1,5 @@
 """Exchanges, queues and limits on the broker, read from queue/topology.toml; knows no client."""
 
-from __future__ import annotations
-
 import json
 import sys
 import tomllib

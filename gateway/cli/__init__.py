@@ -1,7 +1,5 @@
 """The command line. Each command imports what it needs when it runs, so that `--help` is quick."""
 
-from __future__ import annotations
-
 import typer
 
 from gateway.cli import messages, offline, running, setup

@@ -1,27 +1,26 @@
 """The demo: a real gateway in a process of its own, two simulated partners, and their scenes."""
 
-from __future__ import annotations
-
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from typer import echo
 
 from gateway.bus import declare
 from gateway.cli.messages import lost, show_way, way
-from gateway.cli.output import say, table
+from gateway.cli.output import table
+from gateway.cli.running import until_stopped
 from gateway.cli.setup import make_directory
 from gateway.client import RefusedByGateway, Sent
 from gateway.errors import Refused, Unavailable
 from gateway.ports import DeliveryRecord, State, Store
 from gateway.settings import Settings, load
-from gateway.simulators.broker import PrivateBroker
+from gateway.simulators.broker import PrivateBroker, free_ports, listens
 from gateway.simulators.national import National
 from gateway.simulators.zsm import JAN, NOBODY, PIET, Suspect, Zsm
 from gateway.store import open_store
@@ -31,7 +30,7 @@ COLUMNS = (
     *("scene", "from", "dialect", "kind", "to", "dialect", "state", "time", "lost"),
     "receipt or reason",
 )
-QUESTION = ("zsm", "stuf-jz/1.0.9", "bekendheidsverzoek")
+PORTS = ("port", "management_port", "landelijk_port")
 LOG = "gateway.log"
 
 
@@ -51,19 +50,17 @@ class Stage:
         self.conversation("person not known", NOBODY)
         self.conversation("landelijk is down", PIET, down=True)
         self.duplicate("duplicate", first)
-        at = len(first.sealed) * 2 // 3  # in the ciphertext
-        other = b"B" if first.sealed[at : at + 1] == b"A" else b"A"
-        tampered = first.sealed[:at] + other + first.sealed[at + 1 :]
-        self.refusal("tampered", "zegel-ongeldig", lambda: self.zsm.client.resend(tampered))
+        half = len(first.sealed) // 2  # in the ciphertext
+        tampered = first.sealed[:half] + first.sealed[half:-40].swapcase() + first.sealed[-40:]
+        self.refusal("tampered", "zegel-ongeldig", self.zsm.client.resend, tampered)
         unknown = Zsm(self.settings, sign="broken-rogue-sign")
-        self.refusal("unknown signer", "certificaat-geweigerd", lambda: unknown.ask(JAN))
+        self.refusal("unknown signer", "certificaat-geweigerd", unknown.ask, JAN)
         revoked = Zsm(self.settings, tls="broken-revoked-tls")
-        self.refusal("revoked certificate", "partner-onbereikbaar", lambda: revoked.ask(JAN))
+        self.refusal("revoked certificate", "partner-onbereikbaar", revoked.ask, JAN)
         document = self.zsm.question(JAN, reference="DEMO-INVALID")
         invalid = document.replace(b">02</JZ:soortVerzoeker", b">ZSM</JZ:soortVerzoeker")
-        self.refusal(
-            "invalid document", "document-ongeldig", lambda: self.zsm.offer(invalid, "DEMO-INVALID")
-        )
+        offered = (self.zsm.offer, invalid, "DEMO-INVALID")
+        self.refusal("invalid document", "document-ongeldig", *offered)
         return first.receipt.id
 
     def conversation(self, scene: str, suspect: Suspect, *, down: bool = False) -> Sent:
@@ -78,19 +75,14 @@ class Stage:
         _expect(f"{scene}: the right answer", lambda: self.zsm.answers.get(question) is known)
         delivered = [State.AFGELEVERD] * 2
         _expect(f"{scene}: both are delivered", lambda: self._states(question) == delivered)
-        for delivery in self._deliveries(question):
-            message, tries = delivery.message, self.store.attempts_of(delivery.id)
-            taken = (delivery.changed_at - message.received_at).total_seconds()
+        for d in self._deliveries(question):
+            m, tries = d.message, self.store.attempts_of(d.id)
             if not any(attempt["receipt"] for attempt in tries):
-                raise NotAsTold(f"NOT AS TOLD: {scene}: a receipt of {delivery.receiver}")
-            self.rows.append(
-                (
-                    *(scene, message.sender, message.dialect, message.kind),
-                    *(delivery.receiver, delivery.dialect, delivery.state, f"{taken:.2f} s"),
-                    lost([*message.loss, *delivery.removed, *delivery.loss]),
-                    f"verified both ways, tries: {len(tries)}",
-                )
-            )
+                raise NotAsTold(f"NOT AS TOLD: {scene}: a receipt of {d.receiver}")
+            taken = f"{(d.changed_at - m.received_at).total_seconds():.2f} s"
+            ways = (m.sender, m.dialect, m.kind, d.receiver, d.dialect, d.state)
+            told = f"verified both ways, tries: {len(tries)}"
+            self.rows.append((scene, *ways, taken, lost([*m.loss, *d.removed, *d.loss]), told))
         return sent
 
     def duplicate(self, scene: str, first: Sent) -> None:
@@ -99,14 +91,13 @@ class Stage:
         again = self.zsm.offer(document, first.receipt.id)
         _expect(f"{scene}: a fresh seal", lambda: again.sealed != first.sealed)
         _expect(f"{scene}: the same receipt", lambda: again.raw_receipt == first.raw_receipt)
-        told = "the same receipt, byte for byte"
-        self.rows.append((scene, *QUESTION, "", "", "not sent again", "", "", told))
+        self._stopped(scene, "not sent again", "the same receipt, byte for byte")
 
-    def refusal(self, scene: str, code: str, act: Callable[[], object]) -> None:
+    def refusal(self, scene: str, code: str, act: Callable[..., object], *given: object) -> None:
         """Something that must be refused with this code: signed, or by TLS before it is read."""
         found = told = "accepted"
         try:
-            act()
+            act(*given)
         except RefusedByGateway as error:
             found = error.code if error.refusal else "no signature"
             told = f"{error.reason()} [signed refusal]"
@@ -115,7 +106,12 @@ class Stage:
             _expect(f"{scene}: the log says {reason}", lambda: reason in log.read_text("utf-8"))
             found, told = error.code, f"no connection: TLS handshake refused, {reason} (in the log)"
         _expect(f"{scene}: {code}, not {found}", lambda: found == code)
-        self.rows.append((scene, *QUESTION, "", "", "refused", "", "", told))
+        self._stopped(scene, "refused", told)
+
+    def _stopped(self, scene: str, state: str, told: str) -> None:
+        """A row about a question that went no further than the gateway."""
+        question = ("zsm", "stuf-jz/1.0.9", "bekendheidsverzoek")
+        self.rows.append((scene, *question, "", "", state, "", "", told))
 
     def _deliveries(self, question: str) -> list[DeliveryRecord]:
         (asked,) = self.store.find(question)
@@ -143,9 +139,9 @@ def play(*, directory: Path | None, rabbitmq: bool, once: bool) -> None:
     """Set up, play, tell, clean up. Raises NotAsTold."""
     with ExitStack() as stack:
         if directory is None:
-            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zvh-demo-")))
+            directory = Path(stack.enter_context(TemporaryDirectory(prefix="zvh-demo-")))
         settings = _set_up(stack, directory, rabbitmq=rabbitmq)
-        say(f"gateway at {settings.host}:{settings.port}, bus {settings.bus}, in {directory}")
+        echo(f"gateway at {settings.host}:{settings.port}, bus {settings.bus}, in {directory}")
         stack.enter_context(running_gateway(settings))
         store = stack.enter_context(closing(open_store(settings.database_url)))
         zsm = stack.enter_context(Zsm(settings))
@@ -161,16 +157,14 @@ def play(*, directory: Path | None, rabbitmq: bool, once: bool) -> None:
 
 
 def _set_up(stack: ExitStack, directory: Path, *, rabbitmq: bool) -> Settings:
-    names = ("port", "management_port", "landelijk_port")
-    values = dict(zip(names, free_ports(len(names)), strict=True)) | {"retry_ladder": "[2, 5]"}
+    values = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
     if rabbitmq:
-        say("starting RabbitMQ, about ten seconds")
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="zvh-broker-"))
-        broker = PrivateBroker(Path(folder))
+        echo("starting RabbitMQ, about ten seconds")
+        broker = PrivateBroker(Path(stack.enter_context(TemporaryDirectory(prefix="zvh-broker-"))))
         stack.callback(broker.stop)
         broker.start()
         values["bus"] = broker.url.replace(":guest@", "@")
-    make_directory(directory, **values)
+    make_directory(directory, retry_ladder="[2, 5]", **values)
     settings = load(directory)
     declare(settings.bus_url, partners=[entry.name for entry in settings.partner])
     return settings
@@ -184,37 +178,23 @@ def running_gateway(settings: Settings) -> Iterator[None]:
     with log.open("wb") as stream:  # a session of its own: Ctrl-C is for the demo, which ends it
         process = subprocess.Popen(command, stdout=stream, stderr=stream, start_new_session=True)
     try:
-        _expect(f"the gateway runs; see {log}", lambda: _listens(settings.management_port))
+        _expect(f"the gateway runs; see {log}", lambda: listens(settings.management_port))
         yield
     finally:
         process.terminate()
         process.wait()
 
 
-def _listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-        return True
-    return False
-
-
-def free_ports(count: int) -> list[str]:
-    """Ports nobody listens on now; probed at once, so that they differ."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [str(probe.getsockname()[1]) for probe in probes]
-
-
 def _keep_running(settings: Settings, question: str) -> None:
-    here = settings.directory
+    here, gateway = settings.directory, f"{sys.executable} -m gateway"
     pki = f"--cacert {here}/pki/ca.crt --cert {here}/pki/zsm-tls.crt --key {here}/pki/zsm-tls.key"
-    say(f"""
+    echo(f"""
 Everything keeps running; Ctrl-C ends it. Try, in another terminal:
 
   curl {pki} https://{settings.host}:{settings.port}/v1/ping
   curl {pki} https://{settings.host}:{settings.port}/v1/postbus
   curl http://127.0.0.1:{settings.management_port}/metrics
-  {sys.executable} -m gateway trace {question} --dir {here}
-  {sys.executable} -m gateway send {here}/simulators/zsm/sent/{question}.document --as zsm --dir {here}
+  {gateway} trace {question} --dir {here}
+  {gateway} send {here}/simulators/zsm/sent/{question}.document --as zsm --dir {here}
 """)
-    with suppress(KeyboardInterrupt):
-        signal.pause()
+    until_stopped()

@@ -1,7 +1,5 @@
 """`send` and `inbox` as a partner does it; `trace` and `dead` as the operator of the gateway."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict
@@ -13,12 +11,17 @@ import typer
 
 from gateway.bootstrap import load_adapters
 from gateway.cli.offline import read, recognise
-from gateway.cli.output import HERE, Dir, Json, records, say, table, write_json
+from gateway.cli.output import HERE, Dir, Json, records, table, write_json
 from gateway.errors import NotFound
 from gateway.ports import Loss, MessageRecord, State, Store
 from gateway.settings import load
 
 As = Annotated[str, typer.Option("--as", metavar="PARTNER", help="Whose certificates to use.")]
+File = Annotated[Path, typer.Argument(help="A document in a dialect of the partner.")]
+Take = Annotated[Path | None, typer.Option(help="Folder to fetch to, and confirm.")]
+AnyId = Annotated[str, typer.Argument(metavar="ID", help="Of message, delivery or conversation.")]
+DeadId = Annotated[str, typer.Argument(metavar="ID", help="Of a dead delivery.")]
+By = Annotated[str, typer.Option("--by", envvar="USER", help="Your name, for the audit.")]
 dead = typer.Typer(help="Deliveries that need a person.", no_args_is_help=True)
 MANY = 1000  # rows at most in a list for a person
 
@@ -29,35 +32,25 @@ def _store(directory: Path) -> closing[Store]:
     return closing(open_store(load(directory).database_url))
 
 
-def send(
-    file: Annotated[Path, typer.Argument(help="A document in a dialect of the partner.")],
-    partner: As,
-    dir: Dir = HERE,
-    json: Json = False,
-) -> None:
+def send(file: File, partner: As, dir: Dir = HERE, json: Json = False) -> None:
     """Seal a document, offer it to the gateway, and verify the receipt."""
     from gateway.simulators.party import Party
 
     document = read(file)
     adapter, dialect, _ = recognise(document, load_adapters())
     bericht = adapter.parse(document, dialect=dialect).bericht
-    content_type = "application/xml" if document.lstrip()[:1] == b"<" else "application/json"
+    form = "application/xml" if document.lstrip()[:1] == b"<" else "application/json"
     with Party(load(dir), partner).client as client:
-        sent = client.send(
-            document, message_id=bericht.id, kind=bericht.soort, content_type=content_type
-        )
+        sent = client.send(document, message_id=bericht.id, kind=bericht.soort, content_type=form)
     if json:
         write_json({**asdict(sent.receipt), "location": sent.location})
     else:
-        say(f"{sent.receipt.outcome}: {sent.receipt.id}, {sent.location}; the receipt is verified")
+        typer.echo(
+            f"{sent.receipt.outcome}: {sent.receipt.id}, {sent.location}; the receipt is verified"
+        )
 
 
-def inbox(
-    partner: As,
-    take: Annotated[Path | None, typer.Option(help="Folder to fetch to, and confirm.")] = None,
-    dir: Dir = HERE,
-    json: Json = False,
-) -> None:
+def inbox(partner: As, take: Take = None, dir: Dir = HERE, json: Json = False) -> None:
     """What lies in a partner's postbus; with --take it is fetched, kept and confirmed."""
     from gateway.simulators.party import Party
 
@@ -72,21 +65,16 @@ def inbox(
     records(f"Postbus of {partner}", rows, as_json=json, empty="The postbus is empty.")
 
 
-def trace(
-    id: Annotated[str, typer.Argument(metavar="ID", help="Of message, delivery or conversation.")],
-    dir: Dir = HERE,
-    json: Json = False,
-) -> None:
+def trace(id: AnyId, dir: Dir = HERE, json: Json = False) -> None:
     """Show a message's way, step by step."""
     with _store(dir) as store:
         ways = [way(store, message) for message in store.find(id)]
     if not ways:
         raise NotFound(f"Onder {id} is niets bekend.")
     if json:
-        write_json(ways)
-    else:
-        for found in ways:
-            show_way(found)
+        return write_json(ways)
+    for found in ways:
+        show_way(found)
 
 
 def way(store: Store, message: MessageRecord) -> dict[str, Any]:
@@ -150,16 +138,12 @@ def list_dead(dir: Dir = HERE, json: Json = False) -> None:
 
 
 @dead.command("requeue")
-def requeue(
-    id: Annotated[str, typer.Argument(metavar="ID", help="Of a dead delivery.")],
-    by: Annotated[str, typer.Option("--by", envvar="USER", help="Your name, for the audit.")],
-    dir: Dir = HERE,
-) -> None:
+def requeue(id: DeadId, by: By, dir: Dir = HERE) -> None:
     """Try a dead delivery again, under the same id and with a new deadline."""
     with _store(dir) as store:
         if store.delivery(id) is None or not store.requeue(id, actor=by, now=datetime.now(UTC)):
             raise NotFound(f"Een dode levering {id} is er niet.")
-    say(f"{id} is due again")
+    typer.echo(f"{id} is due again")
 
 
 dead.command("show")(trace)

@@ -1,19 +1,19 @@
 """`check` and `translate`: what the gateway would say of documents. Needs no working directory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from gateway import errors
 from gateway.bootstrap import load_adapters
 from gateway.cli.output import Exit, Json, stderr, table, write_json
-from gateway.errors import BadRequest, Empty, GatewayError, NotFound, TooLarge, UnknownDocument
 from gateway.ports import Adapter, Rendered
 
 Files = Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)]
+To = Annotated[str, typer.Option("--to", metavar="DIALECT", help="For example landelijk/1.0.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder to write to.")]
 
 
 def check(files: Files, json: Json = False) -> None:
@@ -22,20 +22,15 @@ def check(files: Files, json: Json = False) -> None:
     _report([_judge(file, adapters)[0] for _, file in _progress(files)], as_json=json)
 
 
-def translate(
-    files: Files,
-    to: Annotated[str, typer.Option("--to", metavar="DIALECT", help="For example landelijk/1.0.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to write to.")] = None,
-    json: Json = False,
-) -> None:
+def translate(files: Files, to: To, out: Out = None, json: Json = False) -> None:
     """Translate documents to another dialect and account for what is lost on the way."""
     adapters, lines, taken = load_adapters(), [], set[Path]()
-    writer = next((adapter for adapter in adapters if to in adapter.dialects), None)
-    if writer is None:
-        known = ", ".join(sorted(frozenset[str]().union(*(a.dialects for a in adapters))))
-        raise BadRequest(f"{to} is no dialect of this gateway: it has {known}.")
+    writers = {dialect: adapter for adapter in adapters for dialect in adapter.dialects}
+    if to not in writers:
+        known = ", ".join(sorted(writers))
+        raise errors.BadRequest(f"{to} is no dialect of this gateway: it has {known}.")
     for folder, file in _progress(files):
-        line, made = _judge(file, adapters, writer=writer, to=to)
+        line, made = _judge(file, adapters, writer=writers[to], to=to)
         if made and out:
             line["out"] = str(_write(made, out / file.relative_to(folder), taken))
         elif made and json:
@@ -52,7 +47,7 @@ def recognise(document: bytes, adapters: list[Adapter]) -> tuple[Adapter, str, s
     for adapter in adapters:
         if found := adapter.recognises(document):
             return adapter, *found
-    raise UnknownDocument
+    raise errors.UnknownDocument
 
 
 def read(file: Path) -> bytes:
@@ -63,11 +58,11 @@ def read(file: Path) -> bytes:
         with file.open("rb") as stream:
             document = stream.read(MAX_DOCUMENT + 1)
     except OSError as error:
-        raise NotFound(f"{file} is niet te lezen: {error.strerror}.") from error
+        raise errors.NotFound(f"{file} is niet te lezen: {error.strerror}.") from error
     if not document:
-        raise Empty
+        raise errors.Empty
     if len(document) > MAX_DOCUMENT:
-        raise TooLarge
+        raise errors.TooLarge
     return document
 
 
@@ -87,7 +82,7 @@ def _judge(
         made = writer.render(parsed.bericht, dialect=to) if writer else None
         loss = parsed.loss + (made.loss if made else ())
         line["loss"] = [{"path": x.path, "category": x.category, "how": x.how} for x in loss]
-    except GatewayError as error:
+    except errors.GatewayError as error:
         line["code"], line["path"] = error.code, error.path
     return line, made
 
@@ -110,10 +105,10 @@ def _report(lines: list[dict[str, Any]], *, as_json: bool) -> None:
 def _write(made: Rendered, target: Path, taken: set[Path]) -> Path:
     """Write, but never over another document of this run."""
     file = target.with_suffix(".xml" if "xml" in made.content_type else ".json")
-    plain, number = file, 1
+    plain, number = file.stem, 1
     while file in taken:
         number += 1
-        file = plain.with_stem(f"{plain.stem}-{number}")
+        file = file.with_stem(f"{plain}-{number}")
     taken.add(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(made.document)

@@ -1,7 +1,5 @@
 """How every command speaks: tables or JSON on stdout, errors as one line on stderr, exit codes."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,11 +39,6 @@ def stderr() -> Console:
     return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
-def say(text: str) -> None:
-    """One line for a person."""
-    typer.echo(text)
-
-
 def write_json(value: Any) -> None:
     """One JSON value on one line."""
     typer.echo(json.dumps(value, ensure_ascii=False, default=str))
@@ -69,7 +62,7 @@ def records(title: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, emp
     elif rows:
         table(title, rows[0].keys(), (row.values() for row in rows))
     else:
-        say(empty)
+        typer.echo(empty)
 
 
 def fail(error: GatewayError) -> Exit:

@@ -1,7 +1,5 @@
 """Long-running commands: the gateway's processes, the simulators, the demo; and its bus."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Callable
@@ -13,7 +11,7 @@ import typer
 from gateway import bus as buses
 from gateway import logs
 from gateway.bootstrap import Gateway, build
-from gateway.cli.output import HERE, Dir, Json, records, say
+from gateway.cli.output import HERE, Dir, Json, records
 from gateway.settings import load
 
 bus = typer.Typer(help="The bus and its queues.", no_args_is_help=True)
@@ -29,7 +27,7 @@ def work(dir: Dir = HERE) -> None:
     """Deliver messages."""
     with _gateway(dir) as gateway:
         gateway.worker.start()
-        _until_stopped()
+        until_stopped()
         gateway.worker.stop()
 
 
@@ -58,11 +56,11 @@ def simulate(who: Literal["zsm", "landelijk"], dir: Dir = HERE) -> None:
 
     settings = load(dir)
     with Zsm(settings) if who == "zsm" else National(settings) as party:
-        say(f"{who} runs, and keeps what it receives in {party.folder}; Ctrl-C ends it")
+        typer.echo(f"{who} runs, and keeps what it receives in {party.folder}; Ctrl-C ends it")
         if isinstance(party, Zsm):
             for suspect in (JAN, PIET, NOBODY):
-                say(f"asked about one suspect: {party.ask(suspect).receipt.id}")
-        _until_stopped()
+                typer.echo(f"asked about one suspect: {party.ask(suspect).receipt.id}")
+        until_stopped()
 
 
 def demo(
@@ -91,7 +89,7 @@ def check(dir: Dir = HERE) -> None:
 def _compare(act: Callable[..., None], directory: Path) -> None:
     settings = load(directory)
     act(settings.bus_url, partners=[entry.name for entry in settings.partner])
-    say("the bus is as queue/topology.toml says")
+    typer.echo("the bus is as queue/topology.toml says")
 
 
 @bus.command("status")
@@ -100,19 +98,14 @@ def status(dir: Dir = HERE, json: Json = False) -> None:
     with _gateway(dir) as gateway:
         gateway.bus.ping()
         found, counts = gateway.bus.status(), gateway.store.counts()
-    rows = [
-        {"what": f"queue {queue.name}", "state": state, "count": count}
-        for queue in found
-        for state, count in (("ready", queue.ready), ("taken", queue.unacknowledged))
-    ]
-    rows += [
-        {"what": f"deliveries to {partner}", "state": state, "count": count}
-        for (partner, state), count in sorted(counts.items())
-    ]
+    lines = [(f"queue {name}", "ready", count) for name, count in found.items()]
+    lines += [(f"deliveries to {who}", state, count) for (who, state), count in counts.items()]
+    rows = [dict(zip(("what", "state", "count"), line, strict=True)) for line in sorted(lines)]
     records("Bus and store", rows, as_json=json, empty="There are no queues.")
 
 
-def _until_stopped() -> None:
+def until_stopped() -> None:
+    """Wait for SIGTERM or Ctrl-C."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

@@ -1,17 +1,15 @@
 """`init` and `certs`: a working directory with configuration, development PKI, keys, database."""
 
-from __future__ import annotations
-
 import secrets
 from importlib.resources import as_file, files
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from runpy import run_path
 from string import Template
 from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.output import HERE, Dir, Json, records, say
+from gateway.cli.output import HERE, Dir, Json, records
 from gateway.errors import BadRequest, Misconfigured
 from gateway.resources import folder
 from gateway.settings import FILE, load
@@ -37,15 +35,15 @@ PARTIES = (
     f"zsm:{VALUES['zsm_oin']}:OM ZSM (ontwikkeling):rsa",
 )
 
+New = Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder.")]
+Owners = Annotated[list[str], typer.Argument(metavar="PARTY", help="name:oin:organisation[:rsa]")]
 certs = typer.Typer(help="Certificates.", no_args_is_help=True)
 
 
-def init(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder.")],
-) -> None:
+def init(directory: New) -> None:
     """Make a working directory: gateway.toml, development PKI, keys, database."""
     make_directory(directory)
-    say(f"{directory} is ready. Next: gateway run --dir {directory}")
+    typer.echo(f"{directory} is ready. Next: gateway run --dir {directory}")
 
 
 def make_directory(directory: Path, **values: str) -> None:
@@ -80,18 +78,13 @@ def make_directory(directory: Path, **values: str) -> None:
 
 
 @certs.command("make")
-def make_pki(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make it in.")],
-    party: Annotated[list[str], typer.Argument(help="name:oin:organisation[:rsa]")],
-) -> None:
+def make_pki(directory: New, party: Owners) -> None:
     """Make a throw-away development PKI, with broken certificates to test with."""
     with as_file(folder("certs") / "make_dev_pki.py") as path:  # a script, shipped as data
-        spec = spec_from_file_location("make_dev_pki", path)
-        assert spec and spec.loader
-        maker = module_from_spec(spec)
-        spec.loader.exec_module(maker)
+        maker = run_path(str(path))
     try:
-        maker.make_pki(directory, [maker.Party(*p.split(":")) for p in party], broken=True)
+        parties = [maker["Party"](*given.split(":")) for given in party]
+        maker["make_pki"](directory, parties, broken=True)
     except TypeError as error:
         raise BadRequest("A party is written as name:oin:organisation[:rsa].") from error
     except FileExistsError as error:

@@ -61,15 +61,8 @@ class Outgoing:
         """Keep a rendering, sealed, before it is sent for the first time."""
         key = self._key(record, self.store.bodies(record.id))
         sealed = self.vault.seal(key, made.document, context=_context(record, record.id))
-        self.store.save_rendered(
-            record.id,
-            sealed=sealed,
-            digest=ids.digest_of(made.document),
-            root=made.root,
-            content_type=made.content_type,
-            loss=made.loss,
-            now=now,
-        )
+        digest = ids.digest_of(made.document)
+        self.store.save_rendered(record.id, made, sealed=sealed, digest=digest, now=now)
         return self.record(record.id)
 
     def seal(self, record: ports.DeliveryRecord, receiver: Partner, now: datetime) -> bytes:

@@ -1,7 +1,5 @@
 """JSON in: strict reading, and checking against a JSON Schema; errors quote no value."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -12,25 +12,12 @@ The partner tree is described in `gateway.formats.structure`; the canonical tree
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import GatewayError, InvalidDocument
-from gateway.formats.tree import (
-    EMPTY,
-    NIL,
-    REASONS,
-    TEXT,
-    Converter,
-    Nil,
-    Node,
-    Path,
-    Tree,
-    as_group,
-    get,
-    put,
-    put_list,
-)
+from gateway.formats import tree
+from gateway.formats.tree import NIL, TEXT, Converter, Nil, Node, Path, Tree, as_group, get, put
 from gateway.ports import Loss
 
 _INDEX = re.compile(r"\[[0-9]+\]")
@@ -49,7 +36,7 @@ class Account:
     def partner(self, path: str, reason: str = "", category: str = "geen") -> None:
         """Something of the partner's document without a place in ours."""
         known = reason or self._reasons.get(path.rpartition("/")[2], "")
-        self.entries.append(Loss(path.lstrip("/"), category, "weg", known))
+        self.entries.append(Loss(path, category, "weg", known))
 
     def canonical(self, path: str, *, how: str = "weg") -> None:
         """Something of ours without a place in the partner's document."""
@@ -63,90 +50,100 @@ class Account:
 
 
 @dataclass(slots=True)
-class Leaf:
-    """Text on the partner's side, a value on ours; `guard` decides whether it is written."""
+class Row:
+    """One element and one thing of ours; either may be known to have no value."""
 
     partner: Path
     canonical: Path
-    converter: Converter
-    guard: tuple[str, Path] | None
     required: bool
     nillable: bool
     explains: bool  # a nil element can say why
 
     def parse(self, node: Node, out: Tree, path: str, account: Account) -> None:
-        if isinstance(node, str):
-            text, attributes = node, {}
-        else:
-            attributes = node
-            read = () if NIL in node else self.converter.attributes
-            for name in node:
-                if name[:1] == "@" and name not in read:
-                    account.partner(f"{path}/{name}")
-            if NIL in node:
-                self.parse_nil(node[NIL], out)
-                return
-            text = node.get(TEXT, "")
-        if not text and not self.required:
+        if not isinstance(node, dict) or NIL not in node:
+            self.parse_value(node, out, path, account)
+            return
+        for name in node:
+            if name != NIL:
+                account.partner(f"{path}/{name}")
+        self.parse_nil(node[NIL], out)
+
+    def parse_value(self, node: Node, out: Tree, path: str, account: Account) -> None:
+        raise AssertionError("every kind of row reads its own values")
+
+    def parse_nil(self, reason: str, out: Tree) -> None:
+        if reason or not self.required:
+            *above, name = self.canonical
+            put(out, (*above, tree.REASONS, name), reason or tree.EMPTY)
+
+    def render_nil(self, reason: str, out: Tree) -> bool:
+        """Write that there is no value; False where the document cannot say so."""
+        empty = reason == tree.EMPTY
+        if not self.nillable or (self.required if empty else not self.explains):
+            return False
+        # the text of an item that has attributes beside it is nil when the item is
+        element = self.partner[:-1] if self.partner[-1] == TEXT else self.partner
+        free = get(out, self.partner) is None
+        return free and put(out, (*element, NIL), "" if empty else reason)
+
+
+@dataclass(slots=True)
+class Leaf(Row):
+    """Text on the partner's side, a value on ours; `guard` decides whether it is written."""
+
+    converter: Converter
+    guard: tuple[str, Path] | None
+
+    def parse_value(self, node: Node, out: Tree, path: str, account: Account) -> None:
+        group = as_group(node)
+        for name in group:
+            if name != TEXT and name not in self.converter.attributes:
+                account.partner(f"{path}/{name}")
+        if not group.get(TEXT) and not self.required:
             return  # an empty optional element says nothing
-        try:
-            value = self.converter.parse(text, attributes)
-        except GatewayError as error:
-            error.path = error.path or path.lstrip("/")
-            raise
+        value = self.converter.read(group)
         if isinstance(value, Nil):
             self.parse_nil(value.reason, out)
         else:
             put(out, self.canonical, value)
 
-    def parse_nil(self, reason: str, out: Tree) -> None:
-        if reason or not self.required:
-            put(out, (*self.canonical[:-1], REASONS, self.canonical[-1]), reason or EMPTY)
-
     def render(self, value: Any, out: Tree, path: str, account: Account) -> None:
-        try:
-            node = self.converter.render(value)
-        except GatewayError as error:
-            error.path = error.path or path
-            raise
+        node = self.converter.render(value)
         if (node == "" and not self.required) or not put(out, self.partner, node):
             account.canonical(path)  # an empty optional element would be dropped again
-        elif self.converter.lossy and self._back(node) != value:
+        elif self.converter.lossy and self.converter.read(as_group(node)) != value:
             account.canonical(path, how="afgerond")
 
-    def _back(self, node: Node) -> Any:
-        if isinstance(node, str):
-            return self.converter.parse(node, {})
-        return self.converter.parse(node.get(TEXT, ""), node)
+    def allowed(self, message: Tree) -> bool:
+        if self.guard is None:
+            return True
+        word, field = self.guard
+        return (get(message, field) is not None) == (word == "met")
+
+    def excludes(self, other: Leaf) -> bool:
+        """Whether never both are allowed: the one `met` what the other is `zonder`."""
+        mine, theirs = self.guard, other.guard
+        return bool(mine and theirs and mine[0] != theirs[0] and mine[1] == theirs[1])
 
 
 @dataclass(slots=True)
-class Object:
+class Object(Row):
     """An element that is an object of ours."""
 
-    partner: Path
-    canonical: Path
     scope: Scope
-    required: bool
-    nillable: bool
-    explains: bool  # a nil element can say why
 
-    def parse(self, node: Node, out: Tree, path: str, account: Account) -> None:
-        if isinstance(node, dict) and NIL in node:
-            for name in node:
-                if name != NIL:
-                    account.partner(f"{path}/{name}")
-            if node[NIL] or not self.required:
-                put(out, (*self.canonical[:-1], REASONS, self.canonical[-1]), node[NIL] or EMPTY)
-            return
+    def parse_value(self, node: Node, out: Tree, path: str, account: Account) -> None:
         inner: Tree = {}
         put(out, self.canonical, inner)
-        self.scope.parse(as_group(node), inner, path, account)
+        self.scope.parse(node, inner, path, account)
 
     def render(self, value: Tree, out: Tree, path: str, account: Account) -> None:
         inner: Tree = {}
         self.scope.render(value, inner, path, account)
         put(out, self.partner, inner)
+
+    def excludes(self, other: Object) -> bool:
+        return False
 
 
 @dataclass(slots=True)
@@ -162,45 +159,51 @@ class Items:
     partner: Path
     canonical: Path
     scope: Scope
-    where: dict[str, Any] = field(default_factory=dict)
-    many: bool = True
+    where: dict[str, Any]
+    many: bool = False
     prefer: tuple[str, tuple[str, ...]] | None = None
-    inline: bool = False
+    inline: Leaf | None = None
 
     def parse(self, node: Node, out: Tree, path: str, account: Account) -> None:
-        items = put_list(out, self.canonical)
+        put(out, self.canonical, [])
         nodes = node if isinstance(node, list) else [node]
         for number, one in enumerate(nodes, 1):
             item: Tree = dict(self.where)
-            if self.prefer:
-                item[self.prefer[0]] = self.prefer[1][0]
-            items.append(item)
-            if self.inline:
-                parent = path.rpartition("/")[0]
-                self.scope.parse({self.partner[-1]: one}, item, parent, account)
-            else:
-                place = f"{path}[{number}]" if len(nodes) > 1 else path
-                self.scope.parse(as_group(one), item, place, account)
+            get(out, self.canonical).append(item)
+            place = f"{path}[{number}]" if len(nodes) > 1 else path
+            (self.inline or self.scope).parse(one, item, place, account)
 
     def matches(self, item: Tree) -> bool:
-        if self.prefer:
-            return item.get(self.prefer[0]) in self.prefer[1]
-        return all(item.get(key) == value for key, value in self.where.items())
+        return not self.prefer and all(item.get(k) == value for k, value in self.where.items())
+
+    def best(self, items: list[Tree]) -> tuple[int, int] | None:
+        """Rank and number of the item that is preferred."""
+        if self.prefer is None:
+            return None
+        key, order = self.prefer
+        ranks = [(order.index(x[key]), n) for n, x in enumerate(items) if x.get(key) in order]
+        return min(ranks, default=None)
 
     def render(self, item: Tree, out: Tree, path: str, account: Account) -> bool:
-        hidden = {*self.where, *(self.prefer[:1] if self.prefer else ())}
-        visible = {k: v for k, v in item.items() if k not in hidden} if hidden else item
-        if self.inline:
-            if get(out, self.partner) is not None:
-                return False
-            self.scope.render(visible, out, path, account)
-            return True
+        """Write the item; False where it has no place, or another has it already."""
+        if not self.many and get(out, self.partner) is not None:
+            return False
         inner: Tree = {}
-        self.scope.render(visible, inner, path, account)
-        if self.many:
-            put_list(out, self.partner).append(inner)
-            return True
-        return put(out, self.partner, inner)
+        visible = {key: value for key, value in item.items() if key not in self.where}
+        self.scope.render(visible, out if self.inline else inner, path, account)
+        if self.inline:
+            return get(out, self.partner) is not None
+        if not self.many:
+            return put(out, self.partner, inner)
+        put(out, self.partner, [])
+        get(out, self.partner).append(inner)
+        return True
+
+    def excludes(self, other: Items) -> bool:
+        """Whether no item matches both."""
+        shared = self.where.keys() & other.where.keys()
+        chosen = self.prefer or other.prefer
+        return bool(chosen) or any(self.where[key] != other.where[key] for key in shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,161 +226,113 @@ class Const:
     value: str
 
     def parse(self, node: Node, out: Tree, path: str, account: Account) -> None:
-        if (node if isinstance(node, str) else node.get(TEXT)) != self.value:
-            raise InvalidDocument(
-                "De waarde is niet de vaste waarde van dit bericht.", path=path.lstrip("/")
-            )
+        if as_group(node).get(TEXT) != self.value:
+            raise InvalidDocument("De waarde is niet de vaste waarde van dit bericht.")
 
 
-Placement = Leaf | Object | Items | Drop | Const
-
-
-class Entry:
-    """The rows of one canonical key."""
-
-    __slots__ = ("below", "items", "leaves", "objects")
-
-    def __init__(self) -> None:
-        self.leaves: list[Leaf] = []
-        self.objects: list[Object] = []
-        self.items: list[Items] = []
-        self.below: dict[str, Entry] = {}
+Mapped = Leaf | Object | Items
+Placement = Mapped | Drop | Const
 
 
 class Scope:
     """The rows of one pair of objects, indexed from both sides."""
 
-    __slots__ = ("constants", "elements", "keys", "required_groups")
+    __slots__ = ("elements", "fields", "groups", "placements", "required_groups")
 
     def __init__(self, placements: list[Placement], required_groups: frozenset[Path]) -> None:
-        self.elements: Tree = {}  # trie by partner name
-        self.keys: dict[str, Entry] = {}  # trie by canonical key
-        self.constants = [p for p in placements if isinstance(p, Const)]
+        self.placements = placements
         self.required_groups = required_groups
-        for placement in placements:
-            put(self.elements, placement.partner, placement)
-            if isinstance(placement, Drop | Const):
-                continue
-            keys = self.keys
-            for key in placement.canonical:
-                entry = keys.setdefault(key, Entry())
-                keys = entry.below
-            if isinstance(placement, Leaf):
-                entry.leaves.append(placement)
-            elif isinstance(placement, Object):
-                entry.objects.append(placement)
-            else:
-                entry.items.append(placement)
+        self.elements = {row.partner: row for row in placements}
+        self.groups = {row.partner[:n] for row in placements for n in range(1, len(row.partner))}
+        self.fields: dict[Path, list[Mapped]] = {}  # of a prefix of fields: nothing
+        for row in placements:
+            if not isinstance(row, Drop | Const):
+                for n in range(1, len(row.canonical)):
+                    self.fields.setdefault(row.canonical[:n], [])
+                self.fields.setdefault(row.canonical, []).append(row)
 
     # -- parse: the partner's tree decides what is visited
 
-    def parse(self, node: Tree, out: Tree, path: str, account: Account) -> None:
+    def parse(self, node: Node, out: Tree, path: str, account: Account, group: Path = ()) -> None:
         """Read the partner's `node` into the canonical object `out`."""
-        self._parse(self.elements, (), node, out, path, account)
-
-    def _parse(
-        self, rows: Tree, group: Path, node: Tree, out: Tree, path: str, account: Account
-    ) -> None:
-        for name, child in node.items():
-            row = rows.get(name)
-            if row is None:
-                if name != NIL:
-                    account.partner(f"{path}/{name}")
-                elif TEXT in rows:
-                    rows[TEXT].parse_nil(child, out)
-                elif child or group not in self.required_groups:
-                    account.partner(f"{path}/@xsi:nil")
-                # nil without a reason on a required group says no more than an empty group
-            elif type(row) is dict:
-                inner = as_group(child)
-                self._parse(row, (*group, name), inner, out, f"{path}/{name}", account)
-            else:
-                row.parse(child, out, f"{path}/{name}", account)
+        for name, child in as_group(node).items():
+            place, here = (*group, name), f"{path}/{name}" if path else name
+            if row := self.elements.get(place):
+                try:
+                    row.parse(child, out, here, account)
+                except GatewayError as error:
+                    error.path = error.path or here
+                    raise
+            elif place in self.groups:
+                self.parse(child, out, here, account, place)
+            elif name != NIL:
+                account.partner(here)
+            elif isinstance(text := self.elements.get((*group, TEXT)), Leaf):
+                text.parse_nil(child, out)
+            elif child or group not in self.required_groups:
+                account.partner(f"{path}/@xsi:nil")
+            # nil without a reason on a required group says no more than an empty group
 
     # -- render: the canonical tree decides what is visited
 
     def render(self, value: Tree, out: Tree, path: str, account: Account) -> None:
         """Write the canonical object `value` into the partner's node `out`."""
-        for constant in self.constants:
-            put(out, constant.partner, constant.value)
-        self._render(self.keys, value, value, out, path, account)
+        for row in self.placements:
+            if isinstance(row, Const):
+                put(out, row.partner, row.value)
+        self._render((), value, value, out, path, account)
 
     def _render(
-        self,
-        keys: dict[str, Entry],
-        value: Tree,
-        scope: Tree,
-        out: Tree,
-        path: str,
-        account: Account,
+        self, group: Path, value: Tree, whole: Tree, out: Tree, path: str, account: Account
     ) -> None:
         for key, child in value.items():
-            here = f"{path}.{key}" if path else key
-            if key == REASONS:
-                _render_reasons(keys, child, out, here, account)
-                continue
-            entry = keys.get(key)
-            if entry is None:
+            place, here = (*group, key), f"{path}.{key}" if path else key
+            rows = self.fields.get(place)
+            if key == tree.REASONS:
+                self._render_reasons(group, child, out, here, account)
+            elif rows is None:
                 account.canonical(here)
             elif isinstance(child, list):
-                _render_items(entry, child, out, here, account)
-            elif isinstance(child, dict):
-                if entry.objects:
-                    entry.objects[0].render(child, out, here, account)
-                elif entry.below and child:
-                    self._render(entry.below, child, scope, out, here, account)
-                else:
-                    account.canonical(here)
+                items = [row for row in rows if isinstance(row, Items)]
+                _render_items(items, child, out, here, account)
+            elif row := next((row for row in rows if _takes(row, child, whole)), None):
+                try:
+                    row.render(child, out, here, account)
+                except GatewayError as error:
+                    error.path = error.path or here
+                    raise
+            elif isinstance(child, dict) and child:
+                self._render(place, child, whole, out, here, account)
             else:
-                leaf = next((x for x in entry.leaves if _allowed(x.guard, scope)), None)
-                if leaf is None:
-                    account.canonical(here)
-                else:
-                    leaf.render(child, out, here, account)
+                account.canonical(here)
+
+    def _render_reasons(
+        self, group: Path, reasons: Tree, out: Tree, path: str, account: Account
+    ) -> None:
+        for key, reason in reasons.items():
+            rows = self.fields.get((*group, key), [])
+            if not any(isinstance(row, Row) and row.render_nil(reason, out) for row in rows):
+                account.canonical(f"{path}.{key}")
+
+
+def _takes(row: Mapped, child: Any, whole: Tree) -> bool:
+    if isinstance(child, dict):
+        return isinstance(row, Object)
+    return isinstance(row, Leaf) and row.allowed(whole)
 
 
 def _render_items(
-    entry: Entry, children: list[Any], out: Tree, path: str, account: Account
+    rows: list[Items], items: list[Tree], out: Tree, path: str, account: Account
 ) -> None:
     chosen: dict[int, Items] = {}
-    for rows in entry.items:
-        if rows.prefer:
-            key, order = rows.prefer
-            fitting = [i for i, child in enumerate(children) if rows.matches(child)]
-            if fitting:
-                best = min(fitting, key=lambda i: order.index(children[i][key]))
-                chosen[best] = rows
-                if children[best][key] != order[0]:
-                    account.canonical(f"{path}[{best}].{key}", how="afgerond")
-    for number, child in enumerate(children):
+    for row in rows:
+        if best := row.best(items):
+            rank, number = best
+            chosen[number] = row
+            if rank and row.prefer:
+                account.canonical(f"{path}[{number}].{row.prefer[0]}", how="afgerond")
+    for number, item in enumerate(items):
         here = f"{path}[{number}]"
-        rows_of = chosen.get(number) or next(
-            (x for x in entry.items if not x.prefer and x.matches(child)), None
-        )
-        if rows_of is None or not rows_of.render(child, out, here, account):
+        fitting = chosen.get(number) or next((row for row in rows if row.matches(item)), None)
+        if fitting is None or not fitting.render(item, out, here, account):
             account.canonical(here)
-
-
-def _render_reasons(
-    keys: dict[str, Entry], reasons: Tree, out: Tree, path: str, account: Account
-) -> None:
-    for key, reason in reasons.items():
-        entry = keys.get(key)
-        rows: list[Leaf | Object] = [*entry.leaves, *entry.objects] if entry else []
-        if not any(_put_nil(row, reason, out) for row in rows):
-            account.canonical(f"{path}.{key}")
-
-
-def _put_nil(row: Leaf | Object, reason: str, out: Tree) -> bool:
-    if not row.nillable or (row.required if reason == EMPTY else not row.explains):
-        return False
-    node = {NIL: "" if reason == EMPTY else reason}
-    if row.partner[-1] == TEXT:  # the text of an item that has attributes beside it
-        return put(out, (*row.partner[:-1], NIL), node[NIL])
-    return put(out, row.partner, node)
-
-
-def _allowed(guard: tuple[str, Path] | None, scope: Tree) -> bool:
-    if guard is None:
-        return True
-    return (get(scope, guard[1]) is not None) == (guard[0] == "met")

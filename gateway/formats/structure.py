@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+Occurs = tuple[bool, bool, bool]  # required, wanted, repeats: see Element
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Element:
@@ -29,78 +31,75 @@ class Element:
     leaf: bool
     collapse: bool
     children: Mapping[str, Element]
+    by_tag: Mapping[str, Element] = field(repr=False)
     fixed: Mapping[str, str]
     defaults: Mapping[str, str]
     attributes: tuple[str, ...]
     reason: str | None
-    namespaces: Mapping[str, str] = field(repr=False)
-    by_tag: Mapping[str, Element] = field(repr=False)
     attribute_by_tag: Mapping[str, str] = field(repr=False)
+    namespaces: Mapping[str, str] = field(repr=False)
 
 
 def structure(path: str | Path, root: str, prefixes: Mapping[str, str]) -> Element:
     """
-    The structure of root element `root` (prefixed) in the schema at `path`, compiled once.
+    The structure of root element `root` (prefixed) in the schema at `path`.
 
     Not for recursive types (RecursionError), wildcards (skipped) and a name declared twice in one
     content model (ValueError): no message of ours has them. An unknown root is a KeyError.
     """
-    return _compiled(str(path), root, tuple(prefixes.items()))
+    prefix, _, local = root.rpartition(":")
+    declared = _declared(str(path))[f"{{{prefixes[prefix]}}}{local}"]
+    return _element(declared, (True, True, False), prefixes)
 
 
-@lru_cache(maxsize=64)  # more than the message types of all dialects together
-def _compiled(path: str, root: str, prefixes: tuple[tuple[str, str], ...]) -> Element:
+@lru_cache(maxsize=64)  # more than the schemas of all dialects together
+def _declared(path: str) -> Any:
+    """The elements a schema declares, by tag."""
     from xmlschema import XMLSchema10  # up to 0.9 s to import: only for who maps
 
-    prefix, _, local = root.rpartition(":")
-    declared = XMLSchema10(path, allow="local").maps.elements
-    return _element(declared[f"{{{dict(prefixes)[prefix]}}}{local}"], True, True, False, prefixes)
+    return XMLSchema10(path, allow="local").maps.elements
 
 
-def _element(
-    xsd: Any, required: bool, wanted: bool, repeats: bool, prefixes: tuple[tuple[str, str], ...]
-) -> Element:
-    namespaces = dict(prefixes)
-    prefix_of = {namespace: prefix for prefix, namespace in prefixes}
+def _element(xsd: Any, occurs: Occurs, prefixes: Mapping[str, str]) -> Element:
+    prefix_of = {f"{{{namespace}": prefix for prefix, namespace in prefixes.items()}
 
     def name(tag: str) -> str:
         namespace, brace, local = tag.rpartition("}")
-        return f"{prefix_of[namespace[1:]]}:{local}" if brace else tag
+        return f"{prefix_of[namespace]}:{local}" if brace else tag
 
-    leaf: bool = xsd.type.is_simple() or xsd.type.has_simple_content()
-    text: Any = (xsd.type if xsd.type.is_simple() else xsd.type.content) if leaf else None
-    parts = () if leaf else tuple(_parts(xsd.type.content, True, True, False))
-    children = {name(part[0].name): _element(*part, prefixes) for part in parts}
-    if len(children) < len(parts):
+    simple = xsd.type.is_simple()
+    leaf: bool = simple or xsd.type.has_simple_content()
+    text: Any = xsd.type if simple else xsd.type.content
+    parts = () if leaf else _parts(text, (True, True, False))
+    inner = [_element(part, how, prefixes) for part, how in parts]
+    children = {child.name: child for child in inner}
+    if len(children) < len(inner):
         raise ValueError(f"{name(xsd.name)} declares a name twice")
-    declared = {} if xsd.type.is_simple() else {t: a for t, a in xsd.type.attributes.items() if t}
+    declared = {} if simple else {tag: a for tag, a in xsd.type.attributes.items() if tag}
     keys = {tag: f"@{name(tag)}" for tag in declared}
-    fixed = {keys[t]: a.fixed for t, a in declared.items() if a.fixed is not None}
+    fixed = {keys[tag]: a.fixed for tag, a in declared.items() if a.fixed is not None}
     attributes = tuple(key for key in keys.values() if key not in fixed)
     return Element(
-        name=name(xsd.name),
-        tag=xsd.name,
-        required=required,
-        wanted=wanted,
-        repeats=repeats,
-        nillable=xsd.nillable,
-        leaf=leaf,
+        name(xsd.name),
+        xsd.name,
+        *occurs,
+        xsd.nillable,
+        leaf,
         collapse=leaf and text.white_space == "collapse",
         children=children,
+        by_tag={child.tag: child for child in inner},
         fixed=fixed,
-        defaults={keys[t]: a.default for t, a in declared.items() if a.default is not None},
+        defaults={keys[tag]: a.default for tag, a in declared.items() if a.default is not None},
         attributes=attributes,
-        reason=next((a for a in attributes if a.endswith("noValue")), None),  # StUF 3.01 §3.4
-        namespaces=namespaces,
-        by_tag={child.tag: child for child in children.values()},
+        reason=next((key for key in attributes if key.endswith("noValue")), None),  # StUF 3.01 §3.4
         attribute_by_tag=keys,
+        namespaces=prefixes,
     )
 
 
-def _parts(
-    group: Any, required: bool, wanted: bool, repeats: bool
-) -> Iterator[tuple[Any, bool, bool, bool]]:
-    """The elements of a content model, with `required`, `wanted` and `repeats`."""
+def _parts(group: Any, occurs: Occurs) -> Iterator[tuple[Any, Occurs]]:
+    """The elements of a content model, and how they occur."""
+    required, wanted, repeats = occurs
     only_way = group.model != "choice" or len(group) == 1
     required = required and only_way and group.min_occurs > 0
     repeats = repeats or group.max_occurs != 1
@@ -108,9 +107,9 @@ def _parts(
         must = part.min_occurs > 0
         must_be, must_follow = required and must, wanted and only_way and must
         if hasattr(part, "model"):
-            yield from _parts(part, must_be, must_follow, repeats)
+            yield from _parts(part, (must_be, must_follow, repeats))
         elif part.name:
-            yield part, must_be, must_follow, repeats or part.max_occurs != 1
+            yield part, (must_be, must_follow, repeats or part.max_occurs != 1)
 
 
 def leaves(element: Element, path: str = "") -> Iterator[str]:

@@ -1,14 +1,12 @@
 """StUF 03.01 as the chain speaks it: its dates, times and yes and no."""
 
-from __future__ import annotations
-
 import re
-from datetime import UTC, date, datetime, timedelta
-from typing import NoReturn
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from gateway.errors import InvalidValue
-from gateway.formats.tree import Converter, Nil, Node, Tree
+from gateway.formats.codes import words
+from gateway.formats.tree import TEXT, Converter, Nil, Node, Tree
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")  # a StUF tijdstip has no zone; the chain uses local time
 
@@ -22,12 +20,11 @@ PREFIXES = {
 }
 
 _INCOMPLETE = "@StUF:indOnvolledigeDatum"
-_DECIMAL = re.compile(
-    r"\+?0*([0-9]{1,8})(?:\.0*)?", re.ASCII
-)  # what an XSD decimal of a date can be
-_DIGITS = re.compile(r"[0-9]{8,17}", re.ASCII)
-_LENGTHS = {8: "", 10: "T{}", 12: "T{}:{}", 14: "T{}:{}:{}"}
-_TIME = re.compile(r"T(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?([+-]\d\d:\d\d|Z)$")
+_KNOWN_PARTS = {"M": 1, "D": 2, "V": 3}
+_DECIMAL = re.compile(r"\+?0*([0-9]{1,8})(?:\.0*)?", re.ASCII)  # how XSD may write a date
+_DIGITS = re.compile(r"(?:[0-9]{2}){4,6}|[0-9]{14,17}", re.ASCII)
+_PRECISION = {10: "hours", 12: "minutes"}
+_ZONE = re.compile(r"([+-]\d\d:\d\d|Z)$")
 
 
 def parse_datum(text: str, attributes: Tree) -> str | Nil:
@@ -38,26 +35,17 @@ def parse_datum(text: str, attributes: Tree) -> str | Nil:
     known = attributes.get(_INCOMPLETE, "V")
     if known == "J":
         return Nil("waardeOnbekend")
+    count = _KNOWN_PARTS[known]
     written = _DECIMAL.fullmatch(text.strip())
-    if not written:
-        _no_date()
-    number = int(written[1])
-    digits = str(number)
-    if known == "M" and 1 <= number <= 9999:
-        digits = f"{number:04}0000"
-    elif known == "D" and len(digits) <= 6:
-        digits = f"{number:06}00"
-    digits = digits.zfill(8)
-    if len(digits) != 8 or digits.startswith("0000"):
-        _no_date()
-    year, month, day = digits[:4], digits[4:6], digits[6:]
-    if known == "M":
-        return year
+    # a decimal has no leading zeros, and an unknown part may be zeros or not there
+    digits = (written[1] if written else "").lstrip("0").zfill(2 + 2 * count)
+    digits = digits.ljust(8, "0") if len(digits) == 2 + 2 * count else digits.zfill(8)
+    parts = (digits[:4], digits[4:6], digits[6:])[:count]
     try:
-        date(int(year), int(month), int(day) if known == "V" else 1)
+        date(*map(int, (*parts, "1", "1")[:3]))
     except ValueError:
-        _no_date()
-    return f"{year}-{month}" + (f"-{day}" if known == "V" else "")
+        raise InvalidValue("Deze datum bestaat niet.") from None
+    return "-".join(parts)
 
 
 def render_datum(value: str) -> Node:
@@ -65,7 +53,7 @@ def render_datum(value: str) -> Node:
     digits = value.replace("-", "")
     if len(digits) == 8:
         return digits
-    return {"": digits.ljust(8, "0"), _INCOMPLETE: "D" if len(digits) == 6 else "M"}
+    return {TEXT: f"{digits:0<8}", _INCOMPLETE: "D" if len(digits) == 6 else "M"}
 
 
 def parse_tijdstip(text: str, _: Tree) -> str:
@@ -78,19 +66,12 @@ def parse_tijdstip(text: str, _: Tree) -> str:
 
 def render_tijdstip(value: str) -> str:
     """The reverse: as many digits as the value has precision, in Dutch local time."""
-    found = _TIME.search(value)
-    if not found:
-        return value.replace("-", "")
-    hour, minute, second, fraction, _ = found.groups()
-    digits = value[:10].replace("-", "") + "".join(filter(None, (hour, minute, second, fraction)))
+    digits = re.sub("[^0-9]", "", _ZONE.sub("", value))
     if _local(digits)[0] == value:
         return digits
-    full = f"{value[:10]}T{hour}:{minute or '00'}:{second or '00'}{found[5]}"
-    moment = datetime.fromisoformat(full).astimezone(AMSTERDAM)
+    moment = datetime.fromisoformat(value).astimezone(AMSTERDAM)
     local = f"{moment:%Y%m%d%H%M%S}"
-    if fraction:
-        return local + fraction
-    return local[: 14 if second else 12 if minute or moment.minute else 10]
+    return local[: max(len(digits), 12 if moment.minute else 10)] + digits[14:]
 
 
 def parse_moment(text: str, _: Tree) -> str:
@@ -108,43 +89,26 @@ def render_moment(value: str) -> str:
 
 def _local(text: str) -> tuple[str, datetime]:
     """A tijdstip as ISO text of its own precision, and as aware datetime."""
-    if not _DIGITS.fullmatch(text) or len(text) in (9, 11, 13):
+    if not _DIGITS.fullmatch(text):
         raise InvalidValue("Een tijdstip heeft hele onderdelen: 8, 10, 12, 14 of meer cijfers.")
-    filled = text[:14].ljust(14, "0")
-    fraction = text[14:]
+    day, time, fraction = text[:8], text[8:14], text[14:]
     try:
-        naive = datetime.strptime(filled, "%Y%m%d%H%M%S")
+        naive = datetime.fromisoformat(f"{day}T{time:0<6}.{fraction:0<3}")
     except ValueError:
         raise InvalidValue("Dit tijdstip bestaat niet.") from None
     if naive.year < EARLIEST:
         raise InvalidValue(f"Een tijdstip ligt niet voor {EARLIEST}.")
-    moment = naive.replace(tzinfo=AMSTERDAM)
-    if moment.astimezone(UTC).astimezone(AMSTERDAM).replace(tzinfo=None) != naive:
-        moment = naive.replace(tzinfo=AMSTERDAM, fold=1)  # the hour that is skipped in spring
-    moment += timedelta(milliseconds=int(fraction.ljust(3, "0"))) if fraction else timedelta(0)
-    day = f"{filled[:4]}-{filled[4:6]}-{filled[6:8]}"
-    if len(text) == 8:
-        return day, moment
-    parts = [filled[8:10], filled[10:12], filled[12:14]]
-    iso = day + _LENGTHS[min(len(text), 14)].format(*parts)
-    offset = f"{moment:%z}"
-    return f"{iso}{'.' if fraction else ''}{fraction}{offset[:3]}:{offset[3:]}", moment
-
-
-def _no_date() -> NoReturn:
-    raise InvalidValue("Deze datum bestaat niet.")
-
-
-def _two_words(yes: str, no: str) -> Converter:
-    words = {yes: True, no: False}
-    texts = {True: yes, False: no}
-    return Converter(lambda text, _: words[text], lambda value: texts[value])
+    moment = naive.replace(tzinfo=AMSTERDAM)  # fold=0: of two the first, in a gap winter time
+    if not time:
+        return f"{naive:%Y-%m-%d}", moment
+    iso = moment.isoformat(timespec=_PRECISION.get(len(text), "seconds"))
+    return f"{iso[:19]}.{fraction}{iso[19:]}" if fraction else iso, moment
 
 
 CONVERTERS = {
     "stuf-datum": Converter(parse_datum, render_datum, frozenset({_INCOMPLETE})),
     "stuf-tijdstip": Converter(parse_tijdstip, render_tijdstip, lossy=True),
     "stuf-moment": Converter(parse_moment, render_moment, lossy=True),
-    "stuf-indicatie": _two_words("J", "N"),
-    "stuf-indic": _two_words("Ja", "Nee"),
+    "stuf-indicatie": words("stuf-indicatie", {"J": True, "N": False}),
+    "stuf-indic": words("stuf-indic", {"Ja": True, "Nee": False}),
 }

@@ -1,7 +1,5 @@
 """The neutral tree a document is read into, and the converters between its texts and our values."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +34,10 @@ class Converter:
     attributes: frozenset[str] = frozenset()
     lossy: bool = False
 
+    def read(self, group: Tree) -> Any:
+        """The value of a node, as a group."""
+        return self.parse(group.get(TEXT, ""), group)
+
 
 TEKST = Converter(lambda text, _: text, lambda value: value)
 
@@ -63,11 +65,3 @@ def put(tree: Tree, path: Path, value: Any) -> bool:
         return False
     tree[path[-1]] = value
     return True
-
-
-def put_list(tree: Tree, path: Path) -> list[Any]:
-    """The list at the path, made when it is missing."""
-    for name in path[:-1]:
-        tree = tree.setdefault(name, {})
-    found: list[Any] = tree.setdefault(path[-1], [])
-    return found

@@ -7,8 +7,6 @@ leaf with attributes under the empty key, and `!` when the element is nil (its v
 reason or empty). No text of an error ever holds a value of a document, nor libxml2's own words.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -18,17 +16,9 @@ from typing import Any
 
 from lxml import etree
 
-from gateway.errors import (
-    DtdForbidden,
-    Empty,
-    InvalidDocument,
-    NotExpressible,
-    SchemaMissing,
-    TooDeep,
-    TooLarge,
-    UnknownDocument,
-)
+from gateway import errors
 from gateway.formats.structure import Element
+from gateway.formats.tree import NIL, TEXT, Tree, as_group
 
 MAX_DEPTH = 60
 """The deepest message of ours has 12 levels; a casus with its history stays under 30."""
@@ -38,12 +28,11 @@ MAX_MARKUP = 500_000
 
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 _XSD = "{http://www.w3.org/2001/XMLSchema}"
-_NIL = ' xsi:nil="true"'
-_NIL_TAG = f"{XSI}nil"
 _SPACE = re.compile("[ \t\r\n]+")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _IN_ATTRIBUTE = _IN_TEXT | str.maketrans({'"': "&quot;", "\t": "&#9;", "\n": "&#10;"})
+_NIL = ' xsi:nil="true"'
 _too_deep = etree.XPath(f"boolean({'/*' * (MAX_DEPTH + 1)})")
 
 
@@ -55,9 +44,9 @@ def read(document: bytes) -> etree._Element:
     Empty, TooLarge, DtdForbidden, TooDeep, InvalidDocument (with the line, nothing else).
     """
     if not document.strip():
-        raise Empty
+        raise errors.Empty
     if document.count(b"<") + document.count(b"=") > MAX_MARKUP:
-        raise TooLarge("Het document bevat te veel elementen en attributen.")
+        raise errors.TooLarge("Het document bevat te veel elementen en attributen.")
     # By default libxml2 loads no DTD, uses no network and bounds texts (10 MB) and depth (256).
     # resolve_entities=False expands nothing; that external entities vanish does not matter, as a
     # DOCTYPE is refused. Not shared: lxml lets the users of one parser wait for each other.
@@ -67,14 +56,14 @@ def read(document: bytes) -> etree._Element:
     except etree.XMLSyntaxError as error:
         # `from None`: the text of libxml2 quotes the document and would reach a traceback.
         if b"<!DOCTYPE" in document.replace(b"\0", b""):  # UTF-16 is ASCII with zeros here
-            raise DtdForbidden from None
+            raise errors.DtdForbidden from None
         if str(error.msg).startswith("Excessive depth"):
-            raise TooDeep(f"Dieper genest dan {MAX_DEPTH} niveaus.") from None
-        raise InvalidDocument(f"Geen welgevormde XML op regel {error.lineno}.") from None
+            raise errors.TooDeep(f"Dieper genest dan {MAX_DEPTH} niveaus.") from None
+        raise errors.InvalidDocument(f"Geen welgevormde XML op regel {error.lineno}.") from None
     if root.getroottree().docinfo.internalDTD is not None:  # true for every DOCTYPE
-        raise DtdForbidden
+        raise errors.DtdForbidden
     if _too_deep(root):
-        raise TooDeep(f"Dieper genest dan {MAX_DEPTH} niveaus.")
+        raise errors.TooDeep(f"Dieper genest dan {MAX_DEPTH} niveaus.")
     return root
 
 
@@ -111,9 +100,9 @@ _STEP = re.compile(r"([^\[@]+)(?:\[(\d+)\])?")
 class XmlSchema:
     """A schema for documents, from the XSD at `path` and what it includes and imports."""
 
-    def __init__(self, path: str | Path, prefixes: Mapping[str, str]) -> None:
-        self.path = Path(path)
-        self._prefix = {namespace: prefix for prefix, namespace in prefixes.items()}
+    def __init__(self, path: Path, prefixes: Mapping[str, str]) -> None:
+        self.path = path
+        self._prefix = {f"{{{namespace}": prefix for prefix, namespace in prefixes.items()}
         self._lock = Lock()  # lxml keeps the errors of a validation in the validator
 
     def load(self) -> None:
@@ -124,7 +113,7 @@ class XmlSchema:
         """Raises UnknownDocument, or InvalidDocument with the place and the rule in Dutch."""
         schema, words, roots = self._compiled
         if root.tag not in roots:
-            raise UnknownDocument(path=self._name(root.tag))
+            raise errors.UnknownDocument(path=self._name(root.tag))
         with self._lock:
             if schema.validate(root):
                 return
@@ -132,14 +121,14 @@ class XmlSchema:
         place = self._place(root, error.path or "")
         if subject := _ATTRIBUTE.match(error.message):
             place += f"/@{self._name(subject[1])}"
-        rule = _RULES.get(error.type_name.removeprefix("SCHEMAV_"), InvalidDocument.titel)
+        rule = _RULES.get(error.type_name.removeprefix("SCHEMAV_"), errors.InvalidDocument.titel)
         if ": Missing child" in error.message:
             rule = "Een verplicht element ontbreekt; verwacht"
         says = _SCHEMA_SAYS.match(error.message)
         quoted = (a or b for a, b in _QUOTED.findall(says[1])) if says else ()
         known = ", ".join(self._name(word) for word in quoted if word in words)
         rule = f"{rule}: {known}" if known else rule.removesuffix("; verwacht")
-        raise InvalidDocument(f"{rule}.", path=place)
+        raise errors.InvalidDocument(f"{rule}.", path=place)
 
     @cached_property
     def _compiled(self) -> tuple[etree.XMLSchema, set[str], set[str]]:
@@ -163,7 +152,7 @@ class XmlSchema:
                 if len(done) == 1:
                     roots = {space + e.get("name", "") for e in xsd.iterchildren(f"{_XSD}element")}
         except (etree.Error, OSError) as error:
-            raise SchemaMissing(f"Het schema {self.path.name} is niet te laden.") from error
+            raise errors.SchemaMissing(f"Het schema {self.path.name} is niet te laden.") from error
         return validator, words - {""}, roots
 
     def _name(self, tag: object) -> str:
@@ -173,71 +162,73 @@ class XmlSchema:
         word = str(tag)
         if not word.startswith("{"):
             return word
-        namespace, _, local = word[1:].partition("}")
+        namespace, _, local = word.partition("}")
         return f"{self._prefix.get(namespace, '?')}:{local}"
 
-    def _place(self, root: etree._Element, path: str) -> str:
+    def _place(self, node: etree._Element, path: str) -> str:
         """The path of libxml2 (`/p:a/*[2]`, prefixes of the document) with our own prefixes."""
-        node, place = root, self._name(root.tag)
+        place = self._name(node.tag)
         for step in map(_STEP.fullmatch, path.split("/")[2:]):
             if step is None:  # an attribute
                 break
             alike = [c for c in node if step[1] in ("*", _own_name(c))]
-            if len(alike) < int(step[2] or 1):  # libxml2 cuts a name off at 100 bytes
+            number = int(step[2] or 1)
+            if len(alike) < number:  # libxml2 cuts a name off at 100 bytes
                 return f"{place}/?"
-            child = alike[int(step[2] or 1) - 1]
-            twins = list(node.iterchildren(child.tag))
-            nth = f"[{twins.index(child) + 1}]" if len(twins) > 1 else ""
-            node, place = child, f"{place}/{self._name(child.tag)}{nth}"
+            twins = list(node.iterchildren(alike[number - 1].tag))
+            node = alike[number - 1]
+            nth = f"[{twins.index(node) + 1}]" if len(twins) > 1 else ""
+            place += f"/{self._name(node.tag)}{nth}"
         return place
 
 
 def _own_name(node: etree._Element) -> str:
     name = etree.QName(node)
-    if node.prefix:
-        return f"{node.prefix}:{name.localname}"
-    return "*" if name.namespace else name.localname
+    unprefixed = "*" if name.namespace else name.localname
+    return f"{node.prefix}:{name.localname}" if node.prefix else unprefixed
 
 
 def to_tree(element: etree._Element, structure: Element) -> Any:
     """
     The neutral tree of a validated element.
 
-    Dropped: attributes equal to their fixed or default value (libxml2 lets another value pass), `xsi:*`, white space between
-    elements and around values where the schema collapses it. Raises InvalidDocument for what
-    `structure` does not know (a schema that allows more than the structure was made from).
+    Dropped: attributes equal to their fixed or default value (libxml2 lets another value pass),
+    `xsi:*`, white space between elements and around values where the schema collapses it. Raises
+    InvalidDocument for what `structure` does not know (a schema that allows more than the structure
+    was made from).
     """
-    tree: dict[str, Any] = {}
+    tree: Tree = {}
     nil = False
     for tag, text in element.items():
         key = structure.attribute_by_tag.get(tag)  # type: ignore[arg-type]
         if key is not None:
             if text != structure.fixed.get(key, structure.defaults.get(key)):
                 tree[key] = text
-        elif tag == _NIL_TAG:
+        elif tag == f"{XSI}nil":
             nil = text.strip() in ("true", "1")
         elif not tag.startswith(XSI):  # type: ignore[arg-type]
-            raise InvalidDocument("Dit attribuut is niet bekend.", path=f"{structure.name}/@?")
+            raise _unknown("attribuut", f"{structure.name}/@?")
     if nil:
-        tree["!"] = tree.pop(structure.reason or "", "")
+        tree[NIL] = tree.pop(structure.reason or "", "")
         return tree
     if structure.leaf:
         value = element.text or ""
         if structure.collapse:
             value = _SPACE.sub(" ", value).strip(" ")
-        if not tree:
-            return value
-        tree[""] = value
-        return tree
+        return {**tree, TEXT: value} if tree else value
     for child in element:
         inner = structure.by_tag.get(child.tag)
         if inner is None or (inner.name in tree and not inner.repeats):
-            raise InvalidDocument("Dit element is niet bekend.", path=f"{structure.name}/?")
+            raise _unknown("element", f"{structure.name}/?")
         if inner.repeats:
             tree.setdefault(inner.name, []).append(to_tree(child, inner))
         else:
             tree[inner.name] = to_tree(child, inner)
     return tree
+
+
+def _unknown(what: str, path: str) -> errors.InvalidDocument:
+    return errors.InvalidDocument(f"Dit {what} is niet bekend.", path=path)
 
 
 def to_xml(tree: Any, structure: Element) -> bytes:
@@ -256,54 +247,45 @@ def to_xml(tree: Any, structure: Element) -> bytes:
 
 
 def _write(node: Any, spec: Element, out: list[str], path: str) -> None:
+    node = as_group(node)
+    nil = NIL in node
+    if nil and not spec.nillable:
+        raise errors.NotExpressible("Dit element moet een waarde hebben.", path=path)
+    if nil and node[NIL] and spec.reason:
+        node = {**node, spec.reason: node[NIL]}
     out.append(f"<{spec.name}")
     for key, value in spec.fixed.items():
-        out.append(_attribute(key, value, path))
-    if isinstance(node, str):
-        node = {"": node}
-    left = set(node)
-    for key in spec.attributes:
-        if key in left:
-            left.discard(key)
-            out.append(_attribute(key, node[key], path))
-    if "!" in left:
-        left.discard("!")
-        if not spec.nillable:
-            raise NotExpressible("Dit element moet een waarde hebben.", path=path)
-        if node["!"] and spec.reason:
-            out.append(_attribute(spec.reason, node["!"], path))
+        out.append(f' {key[1:]}="{_escaped(value, _IN_ATTRIBUTE, path)}"')
+    content = (NIL,) if nil else (TEXT,) if spec.leaf else spec.children
+    for key, value in node.items():
+        if key not in content:
+            if key not in spec.attributes:
+                raise ValueError(f"the tree has unknown keys at {path}: {key}")
+            out.append(f' {key[1:]}="{_escaped(value, _IN_ATTRIBUTE, path)}"')
+    if nil:
         out += (_NIL, "/>")
-    elif spec.leaf:
-        left.discard("")
-        text = _checked(node.get("", ""), path).translate(_IN_TEXT)
-        out.append(f">{text}</{spec.name}>")
-    else:
-        out.append(">")
-        siblings = bool(left)
-        for name, child in spec.children.items():
-            found = node.get(name)
-            left.discard(name)
-            if found is None or found == []:
-                if child.required or (child.wanted and siblings):
-                    if child.leaf and not child.nillable:
-                        detail = "Een verplicht element heeft geen waarde."
-                        raise NotExpressible(detail, path=f"{path}/{name}")
-                    _write({"!": ""} if child.nillable else {}, child, out, f"{path}/{name}")
-                continue
-            if child.repeats != isinstance(found, list):
-                raise ValueError(f"the tree has one for many or many for one at {path}/{name}")
-            for item in found if child.repeats else (found,):
-                _write(item, child, out, f"{path}/{name}")
-        out.append(f"</{spec.name}>")
-    if left:
-        raise ValueError(f"the tree has unknown keys at {path}: {', '.join(sorted(left))}")
+        return
+    out.append(f">{_escaped(node.get(TEXT, ''), _IN_TEXT, path)}" if spec.leaf else ">")
+    siblings = not node.keys().isdisjoint(spec.children)
+    for name, child in spec.children.items():
+        found = node.get(name)
+        absent = found is None or found == []
+        if absent and not child.required and not (child.wanted and siblings):
+            continue
+        place = f"{path}/{name}"
+        if absent:
+            if child.leaf and not child.nillable:
+                raise errors.NotExpressible("Een verplicht element heeft geen waarde.", path=place)
+            empty: Tree = {NIL: ""} if child.nillable else {}
+            found = [empty] if child.repeats else empty
+        if child.repeats != isinstance(found, list):
+            raise ValueError(f"the tree has one for many or many for one at {place}")
+        for item in found if child.repeats else (found,):
+            _write(item, child, out, place)
+    out.append(f"</{spec.name}>")
 
 
-def _attribute(key: str, value: str, path: str) -> str:
-    return f' {key[1:]}="{_checked(value, path).translate(_IN_ATTRIBUTE)}"'
-
-
-def _checked(text: str, path: str) -> str:
+def _escaped(text: str, table: dict[int, str], path: str) -> str:
     if _NOT_XML.search(text):
-        raise NotExpressible("Een waarde bevat een teken dat XML niet kent.", path=path)
-    return text
+        raise errors.NotExpressible("Een waarde bevat een teken dat XML niet kent.", path=path)
+    return text.translate(table)

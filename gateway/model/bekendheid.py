@@ -1,7 +1,5 @@
 """Is this person known to a Zorg- en Veiligheidshuis? The question and its answer (Wgs art. 2.28)."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Annotated, ClassVar
 

@@ -1,7 +1,5 @@
 """The canonical message: a CloudEvent 1.0 after the NL GOV profile, around one canonical kind."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, Self
 from urllib.parse import quote, unquote
 

@@ -1,7 +1,5 @@
 """Writes the JSON Schemas of the canonical kinds to schemas/canonical (`make schemas`)."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -21,7 +19,6 @@ def documents() -> dict[str, str]:
 def main() -> None:
     """Write them all into the checkout."""
     target = Path(str(folder("schemas"))) / "canonical"
-    target.mkdir(parents=True, exist_ok=True)
     for name, text in documents().items():
         (target / name).write_text(text, encoding="utf-8")
 

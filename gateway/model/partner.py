@@ -1,8 +1,6 @@
 """Who takes part: a partner is one system of one organisation, with its agreement."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Partner:
     receives: frozenset[str]
     transport: str = "postbus"
     url: str = ""
-    senders: frozenset[str] = field(default_factory=frozenset)
+    senders: frozenset[str] = frozenset()
     deadline_hours: float = 72.0
 
     def dialect_for(self, kind: str) -> str:

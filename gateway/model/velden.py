@@ -1,7 +1,5 @@
 """The fields of a canonical kind: their paths and Wgs categories, read from the model itself."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterator
 from typing import Any, get_args

@@ -1,65 +1,41 @@
 """Who a certificate belongs to, and whether it can be trusted now."""
 
-from __future__ import annotations
-
 import re
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 
 import structlog
 from cryptography import x509
-from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
 from gateway.errors import CertificateRefused, Misconfigured, Unavailable, UnknownPartner
 
 log = structlog.get_logger()
 
-_OIN = re.compile(r"[0-9A-Z]{20}", re.ASCII)
+_OIN = re.compile(r"[0-9A-Z]{20}")
 
 
-class Use(StrEnum):
-    """What a certificate is used for; its key usage must allow it (RFC 5280 §4.2.1.3)."""
-
-    TLS = "tls"
-    SIGN = "sign"
-    ENCRYPT = "encrypt"
-
-
-def load_certificate(data: bytes) -> x509.Certificate:
-    """
-    The first certificate in PEM, or the one in DER.
-
-    Raises:
-        CertificateRefused: it cannot be read.
-    """
+def load_certificate(der: bytes) -> x509.Certificate:
+    """A certificate as TLS shows it. Raises CertificateRefused when it cannot be read."""
     try:
-        if data.lstrip().startswith(b"-----"):
-            return x509.load_pem_x509_certificate(data)
-        return x509.load_der_x509_certificate(data)
+        return x509.load_der_x509_certificate(der)
     except ValueError as error:
         raise CertificateRefused("Het certificaat is onleesbaar.") from error
 
 
-def oin_of(certificate: x509.Certificate | bytes) -> str:
+def oin_of(certificate: x509.Certificate) -> str:
     """
     The OIN in `subject.serialNumber` (PKIoverheid; Digikoppeling PKI001). Nothing else is checked.
 
     Raises:
-        CertificateRefused: unreadable.
         UnknownPartner: there is not exactly one, or it is not an OIN.
     """
-    if isinstance(certificate, bytes):
-        certificate = load_certificate(certificate)
-    try:
-        found = certificate.subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)
-    except ValueError as error:  # the subject is parsed on first use
-        raise CertificateRefused("Het certificaat is onleesbaar.") from error
-    value = found[0].value if len(found) == 1 else None
-    if not isinstance(value, str) or not _OIN.fullmatch(value):
+    found = certificate.subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)
+    oins = [str(attribute.value) for attribute in found]
+    if len(oins) != 1 or not _OIN.fullmatch(oins[0]):
         raise UnknownPartner("Het certificaat bevat geen OIN in subject.serialNumber.")
-    return value
+    return oins[0]
 
 
 class CertificateChecker:
@@ -75,31 +51,34 @@ class CertificateChecker:
         self._crl_path, self._seen = crl, (0, 0)
         try:
             self._cas = x509.load_pem_x509_certificates(ca.read_bytes())
-            self._roots = verification.Store([c for c in self._cas if c.subject == c.issuer])
+            roots = Store([c for c in self._cas if c.subject == c.issuer])
             self._read_lists()
         except (OSError, ValueError) as error:
             raise Misconfigured(f"CA of CRL onbruikbaar: {ca}, {crl}.") from error
+        every = ExtensionPolicy.permit_all()  # ours are stricter, see `_check_use`
+        policy, ca_policy = PolicyBuilder().store(roots), ExtensionPolicy.webpki_defaults_ca()
+        self._policy = policy.extension_policies(ca_policy=ca_policy, ee_policy=every)
 
-    def check(self, certificate: x509.Certificate, *, use: Use, now: datetime) -> None:
+    def check(self, certificate: x509.Certificate, *, now: datetime, encrypts: bool = False) -> str:
         """
+        The OIN of a certificate that may be used now: to sign (TLS does so too), or to encrypt to.
+
         Raises:
             CertificateRefused: with the reason.
+            UnknownPartner: it bears no OIN.
             Unavailable: we have no current revocation list; no fault of the sender.
         """
-        every = verification.ExtensionPolicy.permit_all()  # ours are stricter, see below
-        ca = verification.ExtensionPolicy.webpki_defaults_ca()
-        policy = verification.PolicyBuilder().store(self._roots).time(now)
-        policy = policy.extension_policies(ca_policy=ca, ee_policy=every)
         try:
-            chain = policy.build_client_verifier().verify(certificate, self._cas).chain
-        except verification.VerificationError as error:
+            found = self._policy.time(now).build_client_verifier().verify(certificate, self._cas)
+            _check_use(certificate, encrypts)
+            self._check_revocation(found.chain, now)
+            return oin_of(certificate)
+        except VerificationError as error:
             if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
                 raise CertificateRefused("Het certificaat is (nog) niet geldig.") from error
             raise CertificateRefused("Het certificaat komt niet van een vertrouwde CA.") from error
-        except ValueError as error:
+        except ValueError as error:  # its parts are parsed on first use
             raise CertificateRefused("Het certificaat is onleesbaar.") from error
-        _check_use(certificate, use)
-        self._check_revocation(chain, now)
 
     def _check_revocation(self, chain: list[x509.Certificate], now: datetime) -> None:
         try:
@@ -128,13 +107,14 @@ class CertificateChecker:
         self._lists, self._seen = lists, stamp
 
 
-def _check_use(certificate: x509.Certificate, use: Use) -> None:
+def _check_use(certificate: x509.Certificate, encrypts: bool) -> None:
+    """Its key usage must allow it (RFC 5280 §4.2.1.3), and it must be a client's."""
     try:
         extended = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except (x509.ExtensionNotFound, ValueError) as error:
+    except x509.ExtensionNotFound as error:
         raise CertificateRefused("Het certificaat noemt zijn gebruik niet.") from error
-    encrypts = usage.key_agreement or usage.key_encipherment
-    allowed = encrypts if use is Use.ENCRYPT else usage.digital_signature
+    encryption = usage.key_agreement or usage.key_encipherment
+    allowed = encryption if encrypts else usage.digital_signature
     if not allowed or ExtendedKeyUsageOID.CLIENT_AUTH not in extended:
         raise CertificateRefused("Het certificaat is niet voor dit gebruik uitgegeven.")

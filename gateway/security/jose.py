@@ -5,9 +5,6 @@ A `Jws` or `Jwe` object exists only if shape, `typ` and header are right, so a t
 never taken for another. The errors of joserfc become ours here and nowhere else.
 """
 
-from __future__ import annotations
-
-import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -15,10 +12,9 @@ from typing import Any, ClassVar
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from joserfc import jwe, jws
-from joserfc.errors import BadSignatureError, JoseError
-from joserfc.jwk import ECKey, OctKey, RSAKey
-from joserfc.util import urlsafe_b64decode
+from joserfc import jwe, jwk, jws
+from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmError
+from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
 from gateway.errors import BadSeal, BadSignature, DuplicateKey, Misconfigured, Refused
 from gateway.formats import jsondoc
@@ -27,6 +23,7 @@ MAX_DOCUMENT = 35 * 2**20  # the cap of the chain on a whole message (JZ forum)
 MAX_TOKEN = 64 * 2**20  # base64url twice makes 16/9 of it; the rest is for the envelope
 MAX_HEADER = 4096  # several times the largest header of this profile
 MIN_RSA_BITS = 2048
+ALGS = {"RSA": ("PS256", "RSA-OAEP-256"), "EC": ("ES256", "ECDH-ES+A256KW"), "oct": ("", "dir")}
 ENC = "A256GCM"
 
 
@@ -43,15 +40,9 @@ class _Encryption(jwe.JWERegistry):
 class Key:
     """A key, the certificate it is from (not for the bus), and its two allowed algorithms."""
 
-    def __init__(
-        self, key: RSAKey | ECKey | OctKey, kid: str, certificate: x509.Certificate | None = None
-    ) -> None:
+    def __init__(self, key: jwk.Key, kid: str, certificate: x509.Certificate | None = None) -> None:
         self.key, self.kid, self.certificate = key, kid, certificate
-        self.sign_alg, self.wrap_alg = {
-            "RSA": ("PS256", "RSA-OAEP-256"),
-            "EC": ("ES256", "ECDH-ES+A256KW"),
-            "oct": ("", "dir"),
-        }[key.key_type]
+        self.sign_alg, self.wrap_alg = ALGS[key.key_type]
         self.signing = _Signing(algorithms=[self.sign_alg])
         self.encryption = _Encryption(algorithms=[self.wrap_alg, ENC])
 
@@ -67,26 +58,21 @@ def certified(certificate: x509.Certificate, private: Any = None) -> Key:
     if private is not None and private.public_key() != public:
         raise Misconfigured("Certificaat en sleutel horen niet bij elkaar.")
     if isinstance(public, ec.EllipticCurvePublicKey) and isinstance(public.curve, ec.SECP256R1):
-        return Key(ECKey.import_key(private or public), thumbprint(certificate), certificate)
+        return Key(jwk.ECKey.import_key(private or public), thumbprint(certificate), certificate)
     if isinstance(public, rsa.RSAPublicKey) and public.key_size >= MIN_RSA_BITS:
-        return Key(RSAKey.import_key(private or public), thumbprint(certificate), certificate)
+        return Key(jwk.RSAKey.import_key(private or public), thumbprint(certificate), certificate)
     raise Misconfigured("Een sleutel is P-256, of RSA van ten minste 2048 bits.")
 
 
 def thumbprint(certificate: x509.Certificate) -> str:
     """`x5t#S256` (RFC 7515 §4.1.8): the `kid` of its key."""
-    return encode(certificate.fingerprint(hashes.SHA256()))
+    return urlsafe_b64encode(certificate.fingerprint(hashes.SHA256())).decode()
 
 
-def encode(data: bytes) -> str:
-    """base64url without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def decode(text: str | bytes) -> bytes:
-    """The one way back: no padding, no other alphabet, no stray bits. Raises BadSeal."""
+def decode(text: bytes) -> bytes:
+    """base64url, the one way back: no padding, no other alphabet, no stray bits. Raises BadSeal."""
     with _ours("Een deel is geen base64url zonder opvulling."):
-        return urlsafe_b64decode(text.encode("ascii") if isinstance(text, str) else text)
+        return urlsafe_b64decode(text)
 
 
 def strict_json(data: bytes) -> dict[str, Any]:
@@ -115,20 +101,13 @@ class _Token:
         if len(first) > MAX_HEADER:
             raise BadSeal(f"Een kop is hoogstens {MAX_HEADER} bytes.")
         header = strict_json(decode(first))
-        for name in sorted(self._names):
-            if not isinstance(header.get(name), str):
-                raise BadSeal(f"De kop mist `{name}`.")
-        if header.keys() - self._names - {"epk"}:
-            # Also crit, zip, b64, jku, jwk and x5c: nothing in a header may steer the reader.
-            raise BadSeal("De kop bevat een parameter die het profiel niet kent.")
+        texts = {name for name, value in header.items() if isinstance(value, str)}
+        if texts != self._names or header.keys() - texts - {"epk"}:
+            # So no crit, zip, b64, jku, jwk and x5c: nothing in a header may steer the reader.
+            raise BadSeal(f"De kop heeft precies de teksten {', '.join(sorted(self._names))}.")
         if header["typ"] != typ:
             raise BadSeal(f"`typ` in de kop is niet {typ}.")
         self.kid: str = header["kid"]
-        self._alg: str = header["alg"]
-
-    def _demand(self, alg: str) -> None:
-        if self._alg != alg:
-            raise BadSeal("`alg` past niet bij de sleutel.")
 
 
 class Jws(_Token):
@@ -139,10 +118,8 @@ class Jws(_Token):
 
     def payload(self, key: Key) -> bytes:
         """Raises BadSignature; BadSeal when `alg` is not that of the key."""
-        self._demand(key.sign_alg)
         with _ours("De JWS is niet goed gevormd."):
-            found = jws.deserialize_compact(self._token, key.key, registry=key.signing)
-        return found.payload
+            return jws.deserialize_compact(self._token, key.key, registry=key.signing).payload
 
 
 class Jwe(_Token):
@@ -152,8 +129,7 @@ class Jwe(_Token):
     _names = frozenset({"alg", "enc", "kid", "typ"})
 
     def plaintext(self, key: Key) -> bytes:
-        """Raises BadSeal."""
-        self._demand(key.wrap_alg)
+        """Raises BadSeal, also when `alg` is not that of the key."""
         with _ours("De JWE is niet te ontsleutelen: gewijzigd of niet goed gevormd."):
             found = jwe.decrypt_compact(self._token, key.key, registry=key.encryption)
             return found.plaintext or b""
@@ -177,5 +153,7 @@ def _ours(sentence: str) -> Iterator[None]:
         yield
     except BadSignatureError as error:
         raise BadSignature() from error
+    except UnsupportedAlgorithmError as error:
+        raise BadSeal("`alg` of `enc` past niet bij de sleutel.") from error
     except (JoseError, ValueError, TypeError, LookupError) as error:
         raise BadSeal(sentence) from error

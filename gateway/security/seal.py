@@ -1,44 +1,33 @@
 """Seal profile zvh-jose-1 (docs/seal-profile.md): sign the envelope, encrypt it with the document."""
 
-from __future__ import annotations
-
 import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from datetime import datetime
+from itertools import starmap
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.jwk import OctKey
+from joserfc.util import urlsafe_b64encode
 
+from gateway import errors
 from gateway.core.ids import digest_of
-from gateway.errors import (
-    BadSeal,
-    BadSignature,
-    CertificateRefused,
-    Empty,
-    GatewayError,
-    Misconfigured,
-    PartnerUnavailable,
-    ReceiptInvalid,
-    Refused,
-    TooLarge,
-    UnknownPartner,
-)
+from gateway.errors import BadSeal, CertificateRefused, Misconfigured, PartnerUnavailable
 from gateway.model.partner import Partner
 from gateway.ports import Partners, Receipt, Unsealed
 from gateway.security import jose
-from gateway.security.identity import CertificateChecker, Use, oin_of
+from gateway.security.identity import CertificateChecker
 from gateway.security.jose import MAX_DOCUMENT, MAX_TOKEN, Jwe, Jws, Key
 
 SEAL, RECEIPT, CANONICAL, BUS = "zvh-jose-1", "zvh-receipt-1", "zvh-canoniek-1", "zvh-bus-1"
 
 # Longest text a member may hold: those of the canonical envelope, plus what the seal adds.
 REQUIRED = {"id": 40, "source": 400, "type": 100, "time": 40, "datacontenttype": 100}
-ADDED = {"datadigest": 43, "aud": 20}
+REQUIRED |= {"datadigest": 43, "aud": 20}
 OPTIONAL = {"dataschema": 400, "subject": 100, "conversatieid": 100, "antwoordop": 40}
 OPTIONAL |= {"huis": 40, "traceparent": 55}
 LAST_INSTANT = 253402300799  # 9999-12-31T23:59:59Z: later ones fit no datetime
@@ -48,8 +37,7 @@ RECEIPT_KIND = "ontvangstbewijs"
 RECEIPT_MEMBERS = ("id", "digest", "uitkomst", "tijd", "iss", "aud", "code")
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPair:
+class KeyPair(NamedTuple):
     """Paths of a certificate and its private key, both PEM."""
 
     certificate: Path
@@ -66,12 +54,14 @@ class KeyMaterial:
     bus_key: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class PartnerCertificates:
+class PartnerCertificates(NamedTuple):
     """Paths of the certificates a partner signs with, and of the one to encrypt to."""
 
     signing: tuple[Path, ...]
     encryption: Path
+
+
+Directory = Mapping[str, PartnerCertificates]  # by the name of the partner
 
 
 class JoseSealer:
@@ -85,19 +75,18 @@ class JoseSealer:
     def __init__(
         self,
         keys: KeyMaterial,
-        *,
-        directory: Mapping[str, PartnerCertificates],
+        directory: Directory,
         partners: Partners,
         checker: CertificateChecker,
     ) -> None:
         self._oin, self._partners, self._checker = keys.oin, partners, checker
-        self._signing = _own_key(keys.signing)
-        self._decryption = {key.kid: key for key in map(_own_key, keys.encryption)}
+        self._signing = _read(*keys.signing)
+        self._decryption = {key.kid: key for key in starmap(_read, keys.encryption)}
         self._bus_key = keys.bus_key
-        self._receivers = {n: jose.certified(_read(c.encryption)) for n, c in directory.items()}
+        self._receivers = {name: _read(theirs.encryption) for name, theirs in directory.items()}
         self._signers: dict[str, tuple[str, Key]] = {}
-        for name, certificates in directory.items():
-            for key in map(jose.certified, map(_read, certificates.signing)):
+        for name, theirs in directory.items():
+            for key in map(_read, theirs.signing):
                 if self._signers.setdefault(key.kid, (name, key))[0] != name:
                     raise Misconfigured(f"Partner {name} deelt een certificaat met een ander.")
 
@@ -112,9 +101,9 @@ class JoseSealer:
         """
         token = token.strip()
         if not token:
-            raise Empty()
+            raise errors.Empty()
         if len(token) > MAX_TOKEN:
-            raise TooLarge(f"Een verzegeld bericht is hoogstens {MAX_TOKEN} bytes.")
+            raise errors.TooLarge(f"Een verzegeld bericht is hoogstens {MAX_TOKEN} bytes.")
         outer = Jwe(token, typ=SEAL)
         if outer.kid not in self._decryption:
             raise BadSeal("`kid` noemt geen versleutelcertificaat van de ontvanger.")
@@ -123,16 +112,16 @@ class JoseSealer:
             raise BadSeal("Het geopende object heeft precies `envelop` en `document`.")
         if not all(isinstance(part, str) and part.isascii() for part in opened.values()):
             raise BadSeal("`envelop` en `document` zijn teksten in base64url.")
-        document, inner_jws = jose.decode(opened["document"]), opened["envelop"].encode()
+        inner_jws, document = opened["envelop"].encode(), jose.decode(opened["document"].encode())
         if not document:
-            raise Empty("Het verzegelde document is leeg.")
+            raise errors.Empty("Het verzegelde document is leeg.")
         inner = Jws(inner_jws, typ=SEAL)
         signer, key = self._signer(inner.kid, now)
         envelope = jose.strict_json(inner.payload(key))
         _check_envelope(envelope)
         digest = digest_of(document)
         if not hmac.compare_digest(digest, envelope["datadigest"]):
-            raise BadSignature("Het document is niet het document dat is ondertekend.")
+            raise errors.BadSignature("Het document is niet het document dat is ondertekend.")
         return Unsealed(signer, envelope, inner_jws, document, digest)
 
     def seal(
@@ -144,14 +133,14 @@ class JoseSealer:
             PartnerUnavailable: we hold no usable encryption certificate of the receiver.
         """
         if not document:
-            raise Empty()
+            raise errors.Empty()
         if len(document) > MAX_DOCUMENT:
-            raise TooLarge(f"Een document is hoogstens {MAX_DOCUMENT} bytes.")
+            raise errors.TooLarge(f"Een document is hoogstens {MAX_DOCUMENT} bytes.")
         added = {"datadigest": digest_of(document), "aud": receiver.oin}
         signed = {**envelope, **added, "iat": int(now.timestamp())}
         _check_envelope(signed)
         inner = jose.sign(_json(signed), typ=SEAL, key=self._signing)
-        plaintext = b'{"envelop":"%b","document":"%b"}' % (inner, jose.encode(document).encode())
+        plaintext = b'{"envelop":"%b","document":"%b"}' % (inner, urlsafe_b64encode(document))
         return jose.encrypt(plaintext, typ=SEAL, key=self._receiver(receiver, now))
 
     def sign_receipt(self, receipt: Receipt) -> bytes:
@@ -172,15 +161,15 @@ class JoseSealer:
             found = Jws(token.strip(), typ=RECEIPT)
             signer, key = self._signer(found.kid, now)
             said = {"code": "", **jose.strict_json(found.payload(key))}
-        except GatewayError as error:
-            raise ReceiptInvalid(error.detail) from error
+        except errors.GatewayError as error:
+            raise errors.ReceiptInvalid(error.detail) from error
         texts = [said.get(name) for name in RECEIPT_MEMBERS]
         if said.get("soort") != RECEIPT_KIND or not all(map(_printable, texts)):
-            raise ReceiptInvalid("Het ontvangstbewijs heeft niet de afgesproken velden.")
+            raise errors.ReceiptInvalid("Het ontvangstbewijs heeft niet de afgesproken velden.")
         if said["uitkomst"] not in ("geaccepteerd", "geweigerd"):
-            raise ReceiptInvalid("De uitkomst in het ontvangstbewijs is onbekend.")
+            raise errors.ReceiptInvalid("De uitkomst in het ontvangstbewijs is onbekend.")
         if signer.name != partner.name or said["iss"] != partner.oin or said["aud"] != self._oin:
-            raise ReceiptInvalid("Het ontvangstbewijs is van of voor een ander.")
+            raise errors.ReceiptInvalid("Het ontvangstbewijs is van of voor een ander.")
         return Receipt(*map(str, texts))
 
     def sign(self, payload: bytes) -> bytes:
@@ -191,8 +180,8 @@ class JoseSealer:
         """The payload of `sign`. Raises BadSignature."""
         try:
             return Jws(token, typ=CANONICAL).payload(self._signing)
-        except Refused as error:
-            raise BadSignature() from error
+        except errors.Refused as error:
+            raise errors.BadSignature() from error
 
     def wrap_for_bus(self, jws: bytes) -> bytes:
         """A compact JWE of type zvh-bus-1. Raises Misconfigured without a bus key."""
@@ -207,19 +196,18 @@ class JoseSealer:
             raise CertificateRefused("`kid` noemt geen bij ons bekend ondertekencertificaat.")
         name, key = self._signers[kid]
         if (partner := self._partners.by_name(name)) is None:
-            raise UnknownPartner()
-        return partner, self._check(key, partner, Use.SIGN, now)
+            raise errors.UnknownPartner()
+        return partner, self._check(key, partner, now)
 
     def _receiver(self, partner: Partner, now: datetime) -> Key:
         try:
-            return self._check(self._receivers[partner.name], partner, Use.ENCRYPT, now)
-        except (KeyError, Refused) as error:
+            return self._check(self._receivers[partner.name], partner, now, encrypts=True)
+        except (KeyError, errors.Refused) as error:
             raise PartnerUnavailable("Er is geen bruikbaar versleutelcertificaat.") from error
 
-    def _check(self, key: Key, partner: Partner, use: Use, now: datetime) -> Key:
+    def _check(self, key: Key, partner: Partner, now: datetime, *, encrypts: bool = False) -> Key:
         assert key.certificate is not None  # every key of the directory has one
-        self._checker.check(key.certificate, use=use, now=now)
-        if oin_of(key.certificate) != partner.oin:
+        if self._checker.check(key.certificate, now=now, encrypts=encrypts) != partner.oin:
             raise CertificateRefused("Het OIN in het certificaat is niet dat van de partner.")
         return key
 
@@ -231,9 +219,8 @@ class JoseSealer:
 
 def _check_envelope(envelope: dict[str, Any]) -> None:
     """Presence, type and length of the members; raises BadSeal naming the first wrong one."""
-    for name, longest in (REQUIRED | ADDED | OPTIONAL).items():
-        if name not in envelope and name in OPTIONAL:
-            continue
+    present = {name: longest for name, longest in OPTIONAL.items() if name in envelope}
+    for name, longest in (REQUIRED | present).items():
         value = envelope.get(name)
         if not (_printable(value) and 0 < len(value) <= longest):
             rule = f"`{name}` in de envelop is een tekst van 1 tot en met {longest} tekens."
@@ -255,16 +242,10 @@ def _json(members: Mapping[str, Any]) -> bytes:
     return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _read(path: Path) -> x509.Certificate:
+def _read(certificate: Path, private: Path | None = None) -> Key:
+    """The key of a certificate: its public one, or the private one in the other file."""
     try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise Misconfigured(f"Certificaat onbruikbaar: {path}.") from error
-
-
-def _own_key(pair: KeyPair) -> Key:
-    try:
-        private = load_pem_private_key(pair.key.read_bytes(), password=None)
+        own = load_pem_private_key(private.read_bytes(), None) if private else None
+        return jose.certified(x509.load_pem_x509_certificate(certificate.read_bytes()), own)
     except (OSError, ValueError, TypeError) as error:
-        raise Misconfigured(f"Sleutel onbruikbaar: {pair.key}.") from error
-    return jose.certified(_read(pair.certificate), private)
+        raise Misconfigured(f"Certificaat {certificate} of zijn sleutel is onbruikbaar.") from error

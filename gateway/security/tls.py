@@ -1,17 +1,14 @@
 """Mutual TLS: files become an `ssl.SSLContext`, and every refused handshake leaves a trace."""
 
-from __future__ import annotations
-
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.errors import Misconfigured
 
 
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
+class TlsFiles(NamedTuple):
     """Own certificate (leaf first) and key, the CAs to trust, and their revocation lists."""
 
     certificate: Path
@@ -77,6 +74,5 @@ def _load(context: ssl.SSLContext, files: TlsFiles) -> None:
         context.load_verify_locations(files.ca)
         context.load_verify_locations(files.crl)  # of several lists OpenSSL takes the newest
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise Misconfigured(
-            f"TLS: certificaat, sleutel, CA of CRL onbruikbaar in {files.certificate.parent}."
-        ) from error
+        what = "certificaat, sleutel, CA of CRL"
+        raise Misconfigured(f"TLS: {what} onbruikbaar in {files.certificate.parent}.") from error

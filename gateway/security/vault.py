@@ -5,14 +5,13 @@ The date keys lie in a folder outside the database. Destroying one destroys ever
 in tables, write-ahead log and backups alike.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -85,15 +84,12 @@ class FileVault:
         """Whole and on disk, or not there; of two makers at once the first wins."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._path(day).exists():
-            fresh = self._folder / f".{day}.{secrets.token_hex(8)}"
-            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(secrets.token_bytes(KEY_BYTES))
-                file.flush()
-                os.fsync(handle)
-            with suppress(FileExistsError):
-                os.link(fresh, self._path(day))  # unlike rename it never replaces a key in use
-            fresh.unlink()
+            with NamedTemporaryFile(dir=self._folder, prefix=".") as fresh:  # mode 0600
+                fresh.write(secrets.token_bytes(KEY_BYTES))
+                fresh.flush()
+                os.fsync(fresh.fileno())
+                with suppress(FileExistsError):
+                    os.link(fresh.name, self._path(day))  # unlike rename never over a key in use
         self._sync()
         self._durable.add(day)
 

@@ -1,7 +1,5 @@
 """A private RabbitMQ in a folder of its own, for the demo and the tests; ended by process id."""
 
-from __future__ import annotations
-
 import os
 import random
 import shutil
@@ -19,19 +17,31 @@ from gateway.errors import BusUnavailable, Misconfigured
 _DEBIAN = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 _PORTS = range(20_000, 32_000)  # below the ports the kernel gives to clients
 _START_S = 120.0  # about ten seconds on an idle machine
-_STOP_S = 20.0
-_FILES = {"CONFIG_FILE": "", "CONF_ENV_FILE": "", "ADVANCED_CONFIG_FILE": "[].\n"}
-_FILES["ENABLED_PLUGINS_FILE"] = "[].\n"
+_FILES = {
+    **dict.fromkeys(("CONFIG_FILE", "CONF_ENV_FILE"), ""),
+    **dict.fromkeys(("ADVANCED_CONFIG_FILE", "ENABLED_PLUGINS_FILE"), "[].\n"),
+}
 _FOLDERS = ("MNESIA_BASE", "LOG_BASE")  # with _FILES all that it would look for elsewhere
 
 
 def installed() -> list[str]:
     """RabbitMQ's own start script and Erlang's port mapper. Raises Misconfigured."""
-    script = _DEBIAN if os.access(_DEBIAN, os.X_OK) else shutil.which("rabbitmq-server")
+    script = shutil.which(_DEBIAN) or shutil.which("rabbitmq-server")
     mapper = shutil.which("epmd")
-    if script is None or mapper is None:
+    if not script or not mapper:
         raise Misconfigured("RabbitMQ is niet geïnstalleerd: apt-get install rabbitmq-server")
     return [script, mapper]
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on this port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports nobody listens on."""
+    return [port for port in random.sample(_PORTS, 9 * count) if not listens(port)][:count]
 
 
 class PrivateBroker:
@@ -39,7 +49,7 @@ class PrivateBroker:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
-        self.port, self._dist, self._epmd = (_free_port() for _ in range(3))
+        self.port, self._dist, self._epmd = free_ports(3)
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
         self.processes: list[subprocess.Popen[bytes]] = []
 
@@ -53,21 +63,18 @@ class PrivateBroker:
         self._run(script)
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline and self.processes[-1].poll() is None:
-            with suppress(BusUnavailable, OSError):
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return rabbitmq.ping(self.url)
+            with suppress(BusUnavailable):
+                if listens(self.port):
+                    return rabbitmq.ping(self.url)
             time.sleep(0.1)
-        self.stop(signal.SIGKILL)
+        self.stop()
         raise BusUnavailable(f"RabbitMQ start niet; zie {self.folder / 'start.log'}")
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End it; SIGKILL is the power cut. The folder stays, and it can be started again."""
+    def stop(self) -> None:
+        """End it as a power cut does. The folder stays, and it can be started again."""
         for process in reversed(self.processes):  # each leads a process group of its own
-            for sign in (how, signal.SIGKILL):
-                with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                    os.killpg(process.pid, sign)
-                    process.wait(_STOP_S)
-                    break
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         self.processes.clear()
 
@@ -76,7 +83,6 @@ class PrivateBroker:
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.folder),  # Erlang keeps its cookie here
-            "ERL_CRASH_DUMP": str(self.folder / "erl_crash.dump"),
             "ERL_EPMD_PORT": str(self._epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "detached": "1",  # the script becomes the broker: one process id
@@ -89,17 +95,9 @@ class PrivateBroker:
         }
 
     def _run(self, *command: str) -> None:
-        env = self.environment()
-        with (self.folder / "start.log").open("ab") as log:  # Ctrl-C is not for the broker
+        env, log = self.environment(), (self.folder / "start.log").open("ab")
+        with log:  # a session of its own: Ctrl-C is not for the broker
             process = subprocess.Popen(
                 command, env=env, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
             )
         self.processes.append(process)
-
-
-def _free_port() -> int:
-    while True:
-        port = random.choice(_PORTS)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

@@ -1,7 +1,5 @@
 """The truth: messages, deliveries and their lanes in a relational database."""
 
-from pathlib import Path
-
 from gateway.ports import Store
 from gateway.store.engine import connect, writing
 from gateway.store.sql import SqlStore
@@ -31,8 +29,7 @@ def upgrade(url: str) -> None:
     from alembic.config import Config
 
     config = Config()
-    folder = str(Path(__file__).parent / "migrations")
-    config.set_main_option("script_location", folder.replace("%", "%%"))
+    config.set_main_option("script_location", "gateway.store:migrations")
     engine = connect(url)
     try:
         with writing(engine) as config.attributes["connection"]:

@@ -1,8 +1,5 @@
 """How we speak to each database: all that is not the same SQL everywhere, and its errors as ours."""
 
-from __future__ import annotations
-
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -60,21 +57,17 @@ def upsert(sql: Connection, table: Table) -> Any:
     return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[sql.dialect.name](table)
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions by itself
-    for pragma in PRAGMAS:
-        _BUSY.copy()(connection.execute, pragma)
-
-
 # Changing a new database to WAL does not wait in the queue for the lock, whatever busy_timeout says.
-_BUSY = tenacity.Retrying(
-    retry=tenacity.retry_if_exception(
-        lambda error: getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
-    ),
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_message("database is locked"),
     wait=tenacity.wait_random(0.01, 0.05),
     stop=tenacity.stop_after_delay(30),
     reraise=True,
 )
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions by itself
+    for pragma in PRAGMAS:
+        connection.execute(pragma)
 
 
 def _begin_sqlite(sql: Connection) -> None:

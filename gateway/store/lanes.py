@@ -5,8 +5,6 @@ In a lane only the head, its lowest delivery that is not final, may be due, unde
 comes after it is `geparkeerd`. The deadline runs from the moment a delivery becomes head.
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any
 

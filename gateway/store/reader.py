@@ -1,18 +1,16 @@
 """The reading half of the store: every question is one transaction, and locks nobody out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Exists, Select, Text, cast, exists, func, null, or_, select, tuple_
+from sqlalchemy import Engine, Exists, Select, Text, cast, exists, func, or_, select, tuple_
 
 from gateway.errors import NotFound
 from gateway.ports import Bodies, DeliveryRecord, Event, MessageRecord, Query, State, StoredReceipt
 from gateway.store.engine import reading
-from gateway.store.tables import BODIES, attempt, body, delivery, event, message, receipt, rendered
+from gateway.store.tables import attempt, body, delivery, event, message, receipt, rendered
 
 M, D = message.c, delivery.c
 MESSAGE = [M[field.name] for field in fields(MessageRecord)]
@@ -20,7 +18,8 @@ DELIVERY = [D[field.name] for field in fields(DeliveryRecord) if field.name != "
 EVENT = [event.c[field.name] for field in fields(Event)]
 ATTEMPT = [column for column in attempt.c if column.name != "delivery"]
 Rows = Select[*tuple[Any, ...]]
-SEALED = [body.c[name] for name in BODIES]
+SEALED = [column for column in body.c if column.name != "message"]
+IN_POSTBUS = (D.state == State.ONDERWEG, D.due.is_(None))
 
 
 class Reader:
@@ -40,9 +39,8 @@ class Reader:
         return [MessageRecord(*row) for row in self._all(statement)]
 
     def _deliveries(self, statement: Rows) -> list[DeliveryRecord]:
-        cut = len(DELIVERY)
-        rows = [(MessageRecord(*row[cut:]), *row[:cut]) for row in self._all(statement)]
-        return [DeliveryRecord(key, record, *rest) for record, key, *rest in rows]
+        rows, cut = self._all(statement), len(DELIVERY)
+        return [DeliveryRecord(row[0], MessageRecord(*row[cut:]), *row[1:cut]) for row in rows]
 
     def find_receipt(self, signer_oin: str, message_id: str) -> StoredReceipt | None:
         stored = select(M.id, M.digest, receipt.c.receipt).join_from(message, receipt)
@@ -50,7 +48,9 @@ class Reader:
         return StoredReceipt(*row) if row else None
 
     def question_from(self, message_id: str, *, answered_by: str) -> MessageRecord | None:
-        questions = select(*MESSAGE).where(M.message_id == message_id, _delivered(to=answered_by))
+        questions = select(*MESSAGE).where(
+            M.message_id == message_id, _delivered(D.receiver, answered_by)
+        )
         return next(iter(self._messages(questions.order_by(M.received_at.desc()).limit(1))), None)
 
     def delivery(self, delivery_id: str) -> DeliveryRecord | None:
@@ -67,23 +67,20 @@ class Reader:
     def bodies(self, delivery_id: str) -> Bodies:
         joined = delivery.join(body, D.message == body.c.message).outerjoin(rendered)
         sealed = select(*SEALED, rendered.c.sealed).select_from(joined)
-        return _bodies(self._one(sealed.where(D.id == delivery_id)))
-
-    def message_bodies(self, internal_id: str) -> Bodies:
-        return _bodies(self._one(select(*SEALED, null()).where(body.c.message == internal_id)))
+        if (row := self._one(sealed.where(D.id == delivery_id))) is None:
+            raise NotFound("Er is geen levering met dit id.")
+        return Bodies(*row)
 
     def in_postbus(self, partner: str, *, limit: int) -> list[DeliveryRecord]:
-        mine = D.receiver == partner, D.state == State.ONDERWEG, D.due.is_(None)
-        lying = _deliveries().where(*mine).order_by(D.created_at, D.id)
-        return self._deliveries(lying.limit(limit))
+        lying = _deliveries().where(D.receiver == partner, *IN_POSTBUS)
+        return self._deliveries(lying.order_by(D.created_at, D.id).limit(limit))
 
     def deliveries_of(self, internal_id: str) -> list[DeliveryRecord]:
         return self._deliveries(_deliveries().where(D.message == internal_id).order_by(D.id))
 
-    def deliveries(self, *, state: State | None, limit: int) -> list[DeliveryRecord]:
-        """Newest first; `received_at` is the same moment as `created_at`, on another index."""
-        found = _deliveries().order_by((D.created_at if state else M.received_at).desc())
-        return self._deliveries((found.where(D.state == state) if state else found).limit(limit))
+    def deliveries(self, *, state: State, limit: int) -> list[DeliveryRecord]:
+        found = _deliveries().where(D.state == state).order_by(D.created_at.desc())
+        return self._deliveries(found.limit(limit))
 
     def attempts_of(self, delivery_id: str) -> list[dict[str, Any]]:
         made = select(*ATTEMPT).where(attempt.c.delivery == delivery_id)
@@ -108,11 +105,10 @@ class Reader:
             last = message.alias()
             edge = select(last.c.received_at, last.c.id).where(last.c.id == query.after)
             found = found.where(tuple_(M.received_at, M.id) < edge.scalar_subquery())
-        if query.state not in (None, State.AFGELEVERD):  # few, so begin with them
-            to = () if query.receiver is None else (D.receiver == query.receiver,)
-            found = found.where(M.id.in_(select(D.message).where(D.state == query.state, *to)))
-        elif query.state or query.receiver:  # many, so look at each message from the newest
-            found = found.where(_delivered(to=query.receiver, state=query.state))
+        if query.state is State.AFGELEVERD:  # many, so look at each message from the newest
+            found = found.where(_delivered(D.state, query.state))
+        elif query.state is not None:  # few, so begin with them
+            found = found.where(M.id.in_(select(D.message).where(D.state == query.state)))
         return self._messages(found.limit(query.limit))
 
     def counts(self) -> dict[tuple[str, str], int]:
@@ -134,15 +130,7 @@ def _deliveries() -> Rows:
     return select(*DELIVERY, *MESSAGE).join_from(delivery, message)
 
 
-def _delivered(*, to: str | None = None, state: State | None = None) -> Exists:
-    # The casts keep the database from starting with all deliveries of a receiver or in a state,
+def _delivered(column: Any, value: str) -> Exists:
+    # The cast keeps the database from starting with all deliveries of a receiver or in a state,
     # instead of with the one or two of the message at hand.
-    asked = ((D.receiver, to), (D.state, state))
-    wanted = [cast(column, Text) == value for column, value in asked if value is not None]
-    return exists().where(D.message == M.id, *wanted)
-
-
-def _bodies(row: Any) -> Bodies:
-    if row is None:
-        raise NotFound("Er is geen bericht of levering met dit id.")
-    return Bodies(*row)
+    return exists().where(D.message == M.id, cast(column, Text) == value)

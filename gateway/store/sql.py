@@ -1,23 +1,21 @@
 """The writing half of the store: accepting messages, and the life of their deliveries."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.errors import DeadlinePassed, StoreUnavailable
-from gateway.ports import FINAL, Loss, NewMessage, Outcome, State, StoredReceipt
+from gateway.ports import FINAL, NewMessage, Outcome, Rendered, State, StoredReceipt
 from gateway.store.engine import writing
 from gateway.store.lanes import change, enqueue, lock, log, release, values
-from gateway.store.reader import Reader
+from gateway.store.reader import IN_POSTBUS, Reader, Rows
 from gateway.store.tables import Step, attempt, body, delivery, message, receipt, rendered
 
 D = delivery.c
 LEASED = (D.state == State.ONDERWEG, D.due.is_not(None))
-IN_POSTBUS = (D.state == State.ONDERWEG, D.due.is_(None))
 
 
 class SqlStore(Reader):
@@ -28,12 +26,10 @@ class SqlStore(Reader):
             with writing(self._engine) as sql:
                 _insert(sql, message)
         except StoreUnavailable as error:
-            if not isinstance(error.__cause__, IntegrityError):
-                raise
-            first = self.find_receipt(message.signer_oin, message.message_id)
-            if first is None:  # another rule was broken than "an id is used once"
-                raise
-            return first
+            broken = isinstance(error.__cause__, IntegrityError)
+            if broken and (first := self.find_receipt(message.signer_oin, message.message_id)):
+                return first
+            raise  # unless the rule that was broken is "an id is used once"
         return None
 
     def refused(self, *, sender: str, code: str, digest: str, at: datetime) -> None:
@@ -42,17 +38,12 @@ class SqlStore(Reader):
 
     def claim(self, *, limit: int, lease_s: float, now: datetime) -> list[str]:
         due = select(D.id, D.message).where(D.due <= now).order_by(D.due).limit(limit)
-        lease = {"state": State.ONDERWEG, "due": now + timedelta(seconds=lease_s)}
-        with writing(self._engine) as sql:
-            rows = sql.execute(due.with_for_update(skip_locked=True)).all()
-            for row in rows:
-                change(sql, row, Step.AANGEBODEN, now, **lease)
-        return [row.id for row in rows]
+        until = now + timedelta(seconds=lease_s)
+        return self._change_all(due, Step.AANGEBODEN, now, state=State.ONDERWEG, due=until)
 
     def unclaim(self, ids: Sequence[str], *, now: datetime) -> None:
-        with writing(self._engine) as sql:
-            for row in sql.execute(select(D.id, D.message).where(D.id.in_(ids), *LEASED)).all():
-                change(sql, row, Step.TERUGGEGEVEN, now, state=State.KLAAR, due=now)
+        held = select(D.id, D.message).where(D.id.in_(ids), *LEASED)
+        self._change_all(held, Step.TERUGGEGEVEN, now, state=State.KLAAR, due=now)
 
     def renew(self, ids: Sequence[str], *, lease_s: float, now: datetime) -> bool:
         lease = update(delivery).values(due=now + timedelta(seconds=lease_s))
@@ -60,22 +51,13 @@ class SqlStore(Reader):
             return sql.execute(lease.where(D.id.in_(ids), *LEASED)).rowcount == len(ids)
 
     def save_rendered(
-        self,
-        delivery_id: str,
-        *,
-        sealed: bytes,
-        digest: str,
-        root: str,
-        content_type: str,
-        loss: tuple[Loss, ...],
-        now: datetime,
+        self, delivery_id: str, made: Rendered, *, sealed: bytes, digest: str, now: datetime
     ) -> None:
-        about = {"digest": digest, "root": root, "content_type": content_type, "loss": loss}
         with writing(self._engine) as sql:
             row = lock(sql, delivery_id)
             if row.digest:
                 raise ValueError("a delivery is rendered once")
-            change(sql, row, Step.GERENDERD, now, **about)
+            change(sql, row, Step.GERENDERD, now, digest=digest, **values(made, delivery))
             sql.execute(insert(rendered), {"delivery": delivery_id, "sealed": sealed})
 
     def settle(self, delivery_id: str, outcome: Outcome, *, now: datetime) -> list[str]:
@@ -91,9 +73,7 @@ class SqlStore(Reader):
             sql.execute(update(delivery).where(D.id == delivery_id).values(attempts=tries))
             if row.state in FINAL:
                 return []
-            due = (outcome.due or now) if state is State.WACHT else None
-            new = {"state": state, "reason": outcome.reason, "due": due, "detail": outcome.code}
-            change(sql, row, step, now, **new)
+            change(sql, row, step, now, detail=outcome.code, **values(outcome, delivery))
             return release(sql, row.lane, now=now) if state in FINAL else []
 
     def requeue(self, delivery_id: str, *, actor: str, now: datetime) -> bool:
@@ -110,11 +90,15 @@ class SqlStore(Reader):
         passed = DeadlinePassed("Niet binnen de termijn uit de postbus gehaald.")
         dead = {"state": State.DOOD, "reason": passed.reason(), "detail": passed.code}
         late = select(D.id, D.message).where(*IN_POSTBUS, D.deadline <= now)
+        return self._change_all(late, Step.DOOD, now, **dead)
+
+    def _change_all(self, rows: Rows, step: Step, now: datetime, **new: Any) -> list[str]:
+        """Change what is found and nobody else is changing; returns the ids."""
         with writing(self._engine) as sql:
-            rows = sql.execute(late.with_for_update(skip_locked=True)).all()
-            for row in rows:
-                change(sql, row, Step.DOOD, now, **dead)
-        return [row.id for row in rows]
+            found = sql.execute(rows.with_for_update(skip_locked=True)).all()
+            for row in found:
+                change(sql, row, step, now, **new)
+        return [row.id for row in found]
 
 
 def _insert(sql: Connection, new: NewMessage) -> None:

@@ -1,7 +1,5 @@
 """The tables of the store, and the types that carry our values through SQL."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
@@ -72,7 +70,6 @@ def _bytes(name: str, of: str, *names: str) -> sa.Table:
     return sa.Table(name, metadata, _of(of, primary_key=True), *_columns(sa.LargeBinary, *names))
 
 
-STATE = sa.Enum(State, native_enum=False, length=16, values_callable=list)
 metadata = sa.MetaData()
 
 message = sa.Table(
@@ -94,8 +91,7 @@ message = sa.Table(
 )
 
 # Sealed bodies stand apart, so that the rows that workers and searches pass over stay small.
-BODIES = ("wrapped_key", "sealed_jws", "sealed_document", "sealed_canonical")
-body = _bytes("body", "message", *BODIES)
+body = _bytes("body", "message", "wrapped_key", "sealed_jws", "sealed_document", "sealed_canonical")
 rendered = _bytes("rendered", "delivery", "sealed")
 receipt = _bytes("receipt", "message", "receipt")
 
@@ -111,7 +107,7 @@ delivery = sa.Table(
     _of("message", nullable=False),
     *_columns(sa.Text, "receiver", "dialect", "lane", "reason", "digest", "root", "content_type"),
     *_columns(sa.Integer, "lane_seq", "attempts"),
-    *_columns(STATE, "state"),
+    *_columns(sa.Enum(State, native_enum=False, length=16, values_callable=list), "state"),
     # When a worker may take it (again); for `onderweg` the end of its lease. Null: never by itself.
     *_columns(Instant, "due", "deadline", nullable=True),
     *_columns(sa.Float, "deadline_hours"),
