@@ -20,9 +20,10 @@ def tables() -> Mapping[str, Converter]:
 
 def table(name: str, file: Tree) -> Converter:
     """
-    One table: `bron`, and a `[[code]]` for every value with `partner`, `canoniek`, `betekenis`.
+    One table: `bron`, and a `code` for every value with `partner`, `canoniek`, `betekenis`.
 
-    Raises MappingInvalid when a value stands in it twice, because it must work both ways.
+    With `velden` a code of the partner is an object of ours: `canoniek` holds the values of its
+    fields with a `/` between them. Raises MappingInvalid when a value stands in it twice, because it must work both ways.
     """
     try:
         rows = {row["partner"]: row["canoniek"] for row in file["code"]}
@@ -32,6 +33,15 @@ def table(name: str, file: Tree) -> Converter:
         raise MappingInvalid(f"codetabel {name}: {error} ontbreekt of is onjuist.") from error
     if not len(file["code"]) == len(rows) == len(set(rows.values())):
         raise MappingInvalid(f"codetabel {name}: een waarde staat er tweemaal in.")
+    if velden := tuple(file.get("velden", ())):
+        whole = words(name, rows)
+        return Converter(
+            lambda text, _: dict(zip(velden, whole.parse(text, {}).split("/"), strict=False)),
+            lambda value: whole.render(
+                "/".join(value[field] for field in velden if field in value)
+            ),
+            fields=velden,
+        )
     return words(name, rows)
 
 

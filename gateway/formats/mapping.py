@@ -33,7 +33,7 @@ from gateway.formats.structure import Element
 from gateway.formats.tree import TEKST, Converter, Path, Tree
 from gateway.ports import Loss
 
-_FORM_KEYS = frozenset({"naar", "waar", "rows", "kies"})
+_FORM_KEYS = frozenset({"naar", "waar", "met", "rows", "kies"})
 _KEYED = re.compile(r"(?P<list>[^\[]+)\[(?P<key>\w+)=(?P<value>[^\]]+)\]\.(?P<rest>.+)")
 _TOP_KEYS = frozenset({"dialect", "root", "soort", "overal", "rows", "niet", "elders"})
 
@@ -52,7 +52,7 @@ class Shared:
 
     converters: Table[str, Converter]
     fragments: Table[str, Any] = field(default_factory=dict)
-    overal: Table[str, str] = field(default_factory=dict)
+    overal: Table[str, Any] = field(default_factory=dict)
     elders: Table[str, str] = field(default_factory=dict)
 
 
@@ -73,7 +73,7 @@ class Mapping:
         self.name = name
         self.soort: str = file["soort"]
         self.root: str = file["root"]
-        self.overal: dict[str, str] = {**shared.overal, **file.get("overal", {})}
+        self.overal: dict[str, Any] = {**shared.overal, **file.get("overal", {})}
         self.elders: dict[str, str] = {**shared.elders, **file.get("elders", {})}
         self.niet: dict[str, str] = file.get("niet", {})
         self._shape, self._fields = shape, fields
@@ -116,7 +116,7 @@ class Mapping:
         return [
             f"partner: {leaf}"
             for leaf in structure.leaves(self._shape)
-            if leaf.rpartition("/")[2] not in self.overal
+            if self.overal.keys().isdisjoint(leaf.split("/"))
             and leaf not in theirs
             and not f"{leaf}/".startswith(dropped)
         ] + [
@@ -142,6 +142,7 @@ def _spoken(scope: Scope, partner: str = "", canonical: str = "") -> Iterator[tu
         if isinstance(row, Leaf):
             yield from ((f"{theirs}/{name}", ours) for name in row.converter.attributes)
             yield theirs.rstrip("/"), ours
+            yield from ((theirs, f"{ours}.{field}") for field in row.converter.fields)
             continue
         yield f"{theirs}/", ours
         if isinstance(row, Items):
@@ -209,35 +210,41 @@ class _Compiler:
         if not keyed:
             return leaf
         list_, scope = tuple(keyed["list"].split(".")), Scope([leaf], frozenset())
-        return Items(path, list_, scope, {keyed["key"]: keyed["value"]}, inline=leaf)
+        return Items(path, list_, scope, {keyed["key"]: (keyed["value"],)}, inline=leaf)
 
     def _object(self, row: Tree, path: Path, element: Element, *, many: bool) -> Object | Items:
         rows = {key: value for key, value in row.items() if key not in _FORM_KEYS}
         rows |= row.get("rows", {})
-        where, prefer = row.get("waar", {}), None
+        where = {
+            k: tuple(v) if isinstance(v, list) else (v,) for k, v in row.get("waar", {}).items()
+        }
+        prefer = None
         if "kies" in row:
             (key,) = (key for key, value in rows.items() if isinstance(value, list))
             prefer = (key, tuple(rows.pop(key)))
-            where = {key: prefer[1][0]}
+            where = {key: prefer[1]}
         scope = self.scope(self._with_fragments(rows, path), element)
         canonical = tuple(str(row.get("kies") or row["naar"]).split("."))
-        if many or where:
-            return Items(path, canonical, scope, where, many, prefer)
+        if many or prefer or "waar" in row:
+            return Items(path, canonical, scope, where, many, prefer, having=row.get("met", ""))
         return Object(path, canonical, *_facts(element), scope)
 
     def _with_fragments(self, row: Tree, path: Path) -> Tree:
         """The rows with those of the fragments they use; a row of its own goes before."""
         rows = {key: value for key, value in row.items() if key != "gebruik"}
         used = row.get("gebruik", {})
-        for where, fragment in ({"": used} if isinstance(used, str) else used).items():
-            if fragment not in self.shared.fragments:
-                raise self._wrong(path, f"kent geen fragment {fragment!r}")
-            shared = self._with_fragments(self.shared.fragments[fragment], path)
-            if where:
-                rows[where] = {**shared, **rows.get(where, {})}
-            else:
-                rows = {**shared, **rows}
+        if not isinstance(used, dict):
+            for fragment in [used] if isinstance(used, str) else used:
+                rows = {**self._fragment(fragment, path), **rows}
+            return rows
+        for where, fragment in used.items():
+            rows[where] = {**self._fragment(fragment, path), **rows.get(where, {})}
         return rows
+
+    def _fragment(self, name: str, path: Path) -> Tree:
+        if name not in self.shared.fragments:
+            raise self._wrong(path, f"kent geen fragment {name!r}")
+        return self._with_fragments(self.shared.fragments[name], path)
 
     def _find(self, element: Element, names: Path) -> Element | None:
         """The element at the path; None for an attribute or for text."""

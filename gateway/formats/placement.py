@@ -12,6 +12,7 @@ The partner tree is described in `gateway.formats.structure`; the canonical tree
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,15 +29,17 @@ class Account:
 
     __slots__ = ("_categories", "_reasons", "entries")
 
-    def __init__(self, reasons: dict[str, str], categories: dict[str, str]) -> None:
+    def __init__(self, reasons: Table[str, Any], categories: dict[str, str]) -> None:
         self.entries: list[Loss] = []
         self._reasons = reasons
         self._categories = categories
 
     def partner(self, path: str, reason: str = "", category: str = "geen") -> None:
         """Something of the partner's document without a place in ours."""
-        known = reason or self._reasons.get(path.rpartition("/")[2], "")
-        self.entries.append(Loss(path, category, "weg", known))
+        known = self._reasons.get(path.rpartition("/")[2], "")
+        if isinstance(known, dict):
+            known, category = known["niet"], known["wgs"]
+        self.entries.append(Loss(path, category, "weg", reason or known))
 
     def canonical(self, path: str, *, how: str = "weg") -> None:
         """Something of ours without a place in the partner's document."""
@@ -151,30 +154,32 @@ class Items:
     """
     Elements that are items of a list of ours.
 
-    `where` is written on parse and selects on render. Not `many`: one element, so a second item that
-    matches is lost. `prefer` (kies): of the items whose `prefer[0]` is in `prefer[1]`, the first in
+    `where` selects on render, by any of its values; the first is written on parse. `having` is a
+    field an item must have. Not `many`: one element, so a second item that matches is lost. `prefer` (kies): of the items whose `prefer[0]` is in `prefer[1]`, the first in
     that order is taken. `inline`: the item has no element of its own (`vragen[code=X].antwoord`).
     """
 
     partner: Path
     canonical: Path
     scope: Scope
-    where: dict[str, Any]
+    where: dict[str, tuple[Any, ...]]
     many: bool = False
     prefer: tuple[str, tuple[str, ...]] | None = None
     inline: Leaf | None = None
+    having: str = ""
 
     def parse(self, node: Node, out: Tree, path: str, account: Account) -> None:
         put(out, self.canonical, [])
         nodes = node if isinstance(node, list) else [node]
         for number, one in enumerate(nodes, 1):
-            item: Tree = dict(self.where)
+            item: Tree = {key: values[0] for key, values in self.where.items()}
             get(out, self.canonical).append(item)
             place = f"{path}[{number}]" if len(nodes) > 1 else path
             (self.inline or self.scope).parse(one, item, place, account)
 
     def matches(self, item: Tree) -> bool:
-        return not self.prefer and all(item.get(k) == value for k, value in self.where.items())
+        fits = all(item.get(key) in values for key, values in self.where.items())
+        return fits and not self.prefer and (not self.having or self.having in item)
 
     def best(self, items: list[Tree]) -> tuple[int, int] | None:
         """Rank and number of the item that is preferred."""
@@ -190,6 +195,9 @@ class Items:
             return False
         inner: Tree = {}
         visible = {key: value for key, value in item.items() if key not in self.where}
+        for key, values in self.where.items():
+            if item[key] != values[0]:
+                account.canonical(f"{path}.{key}", how="afgerond")
         self.scope.render(visible, out if self.inline else inner, path, account)
         if self.inline:
             return get(out, self.partner) is not None
@@ -202,8 +210,9 @@ class Items:
     def excludes(self, other: Items) -> bool:
         """Whether no item matches both."""
         shared = self.where.keys() & other.where.keys()
-        chosen = self.prefer or other.prefer
-        return bool(chosen) or any(self.where[key] != other.where[key] for key in shared)
+        chosen = self.prefer or other.prefer or self.having != other.having
+        apart = (set(self.where[key]).isdisjoint(other.where[key]) for key in shared)
+        return bool(chosen) or any(apart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +326,7 @@ class Scope:
 
 def _takes(row: Mapped, child: Any, whole: Tree) -> bool:
     if isinstance(child, dict):
-        return isinstance(row, Object)
+        return isinstance(row, Object) or (isinstance(row, Leaf) and bool(row.converter.fields))
     return isinstance(row, Leaf) and row.allowed(whole)
 
 
@@ -327,10 +336,7 @@ def _render_items(
     chosen: dict[int, Items] = {}
     for row in rows:
         if best := row.best(items):
-            rank, number = best
-            chosen[number] = row
-            if rank and row.prefer:
-                account.canonical(f"{path}[{number}].{row.prefer[0]}", how="afgerond")
+            chosen[best[1]] = row
     for number, item in enumerate(items):
         here = f"{path}[{number}]"
         fitting = chosen.get(number) or next((row for row in rows if row.matches(item)), None)

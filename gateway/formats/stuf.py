@@ -17,6 +17,7 @@ PREFIXES = {
     "BG": "http://www.egem.nl/StUF/sector/bg/0310",
     "ZKN": "http://www.egem.nl/StUF/sector/zkn/0310",
     "StUF": "http://www.egem.nl/StUF/StUF0301",
+    "xmime": "http://www.w3.org/2005/05/xmlmime",
 }
 
 _INCOMPLETE = "@StUF:indOnvolledigeDatum"
@@ -107,8 +108,12 @@ def _local(text: str) -> tuple[str, datetime]:
 
 CONVERTERS = {
     "stuf-datum": Converter(parse_datum, render_datum, frozenset({_INCOMPLETE})),
+    "stuf-dag": Converter(
+        parse_datum, lambda value: render_datum(value[:10]), frozenset({_INCOMPLETE}), lossy=True
+    ),
     "stuf-tijdstip": Converter(parse_tijdstip, render_tijdstip, lossy=True),
     "stuf-moment": Converter(parse_moment, render_moment, lossy=True),
+    "gemeentecode": Converter(lambda text, _: text.strip().zfill(4), lambda value: value),
     "stuf-indicatie": words("stuf-indicatie", {"J": True, "N": False}),
     "stuf-indic": words("stuf-indic", {"Ja": True, "Nee": False}),
 }

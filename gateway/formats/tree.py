@@ -27,12 +27,14 @@ class Converter:
     An invertible pair. `parse` gets a node's text and the node's attributes; `render` the value.
 
     With `lossy`, a value that does not come back the same is entered in the account as `afgerond`.
+    With `fields` the value is an object of these fields.
     """
 
     parse: Callable[[str, Tree], Any]
     render: Callable[[Any], Node]
     attributes: frozenset[str] = frozenset()
     lossy: bool = False
+    fields: tuple[str, ...] = ()
 
     def read(self, group: Tree) -> Any:
         """The value of a node, as a group."""

@@ -6,7 +6,7 @@ from gateway.model.bekendheid import Contactpersoon, Extra, Organisatie
 from gateway.model.envelop import Deel, Inhoud
 from gateway.model.lijsten import Lijst
 from gateway.model.personen import VRIJ, Betrokkene, Contactmiddel, Informering, Natuurlijkpersoon
-from gateway.model.waarden import Deeldatum, Oin, Tijdstip, Wgs, wgs
+from gateway.model.waarden import Oin, Tijdstip, Wgs, wgs
 
 ID, GEEN = Wgs.IDENTIFICEREND, Wgs.GEEN
 

@@ -83,10 +83,12 @@ _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"T[0-9]{2}(:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,3})?)?)?(Z|[+-][0-9]{2}:[0-9]{2})"
 _UTC = r"T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z"
 
-Tijdstip = Annotated[str, Field(pattern=f"^{_DATE}({_TIME})?$"), AfterValidator(_exists)]
+Tijdstip = Annotated[
+    str, Field(pattern=f"^([0-9]{{4}}(-[0-9]{{2}})?|{_DATE}({_TIME})?)$"), AfterValidator(_exists)
+]
 """
-An instant that keeps the precision it was given with: a day, an hour, … a millisecond.
-Anything finer than a day carries its zone.
+An instant that keeps the precision it was given with: a year, a month, a day, an hour, … a
+millisecond. Anything finer than a day carries its zone.
 """
 
 Moment = Annotated[
