@@ -19,6 +19,11 @@ LEXICAL = (
     *("0", "1", "true", "false", " true ", "-1", "+7", "007", "12345678", "123456789", "19850412"),
     *(" 19850412\n", "19850412.0", "1.5", "1985a", "999999999", "1000000000", "99999", "100000"),
 )
+DATES = (
+    *("2026-02-14", "1985-04", "1985", "0001-01-01", "9999", "2024-02-29", "2000-12"),
+    *("2026-03-29T02:30:00+01:00", "2025-12-31T23:59:59.999Z", "2026-01-01T00:00:00-14:00"),
+    *("2026-07-01T12:00:00.120Z", "0001-01-02T00:00:00Z", "9999-12-30T23:59:59.5+13:30"),
+)
 WRONG = (
     *("", " ", "x", "J ", " 01", "01", "JA", "j", "12345678901", "Di02", "x" * 41, "x" * 201),
     *("x" * 255, "0" * 9, "0" * 10, "0" * 17, "0" * 18, "9999 AB", "true", "TRUE", "V", "\n01\n"),
@@ -72,10 +77,15 @@ class Generator:
                     yield self._element(part, rng)
 
     def _text(self, simple: Any, rng: Any) -> str:
+        if members := getattr(simple, "member_types", None):
+            return self._text(rng.choice(members), rng)
         if simple.enumeration:
             return str(rng.choice(simple.enumeration))
+        if simple.primitive_type.local_name in ("date", "dateTime", "gYear", "gYearMonth"):
+            return str(rng.choice([text for text in DATES if simple.is_valid(text)]))
         if simple.patterns:
-            return _sample(simple.patterns.regexps[0], rng)
+            ways = simple.patterns.regexps
+            return _sample(rng.choice(ways) if len(ways) > 1 else ways[0], rng)
         if simple.primitive_type.local_name != "string":
             return str(rng.choice([text for text in LEXICAL if simple.is_valid(text)]))
         low, high = simple.min_length or 0, simple.max_length or 300

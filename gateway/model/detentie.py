@@ -7,14 +7,14 @@ Four grounds, four kinds: Bjsg art. 11a (bij-melding), Wjsg art. 51c (detentiege
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from gateway.model.bekendheid import Organisatie
 from gateway.model.envelop import Deel, Inhoud
 from gateway.model.lijsten import Lijst
 from gateway.model.nummers import Gemeentecode, Parketnummer, Skn
 from gateway.model.personen import ID, VRIJ, Adres, Natuurlijkpersoon
-from gateway.model.waarden import Deeldatum, Wgs, wgs
+from gateway.model.waarden import Deeldatum, Wgs, onjuist, wgs
 
 JUSTITIE, GEEN = Wgs.JUSTITIE, Wgs.GEEN
 
@@ -101,10 +101,15 @@ class BijWeging(Inhoud):
 
 
 class Detentiegegevens(Inhoud):
-    """Exactly the set of Wjsg art. 51c(2), the only one that takes the SKN out of the chain."""
+    """
+    Exactly the set of Wjsg art. 51c(2), the only one that takes the SKN out of the chain.
+
+    `identificatie` is no SKN, so that a reference to this message does not tell it.
+    """
 
     soort: ClassVar[str] = "detentiegegevens"
 
+    identificatie: str = wgs(GEEN)
     skn: Skn = wgs(JUSTITIE)
     geslachtsnaam: str = wgs(ID)
     geboortedatum: Deeldatum = wgs(ID)
@@ -112,7 +117,7 @@ class Detentiegegevens(Inhoud):
     detentie: Detentie = wgs(GEEN)
 
     def zaak(self) -> str | None:
-        return self.skn
+        return self.identificatie
 
 
 class Basisvoorwaarde(Deel):
@@ -124,6 +129,17 @@ class Basisvoorwaarde(Deel):
     actie: str | None = wgs(VRIJ, default=None)
     belegd_bij: Organisatie | None = wgs(ID, default=None)
     gereed_op: Deeldatum | None = wgs(Wgs.VOORZIENINGEN, default=None)
+
+
+def _alle_vijf(value: tuple[Basisvoorwaarde, ...]) -> tuple[Basisvoorwaarde, ...]:
+    if len({one.soort for one in value}) < 5:
+        raise onjuist("Elk van de vijf basisvoorwaarden staat er een keer.")
+    return value
+
+
+Basisvoorwaarden = Annotated[
+    tuple[Basisvoorwaarde, ...], Field(min_length=5, max_length=5), AfterValidator(_alle_vijf)
+]
 
 
 class DrPlan(Inhoud):
@@ -138,9 +154,7 @@ class DrPlan(Inhoud):
     tweede_gemeente: Gemeentecode | None = wgs(ID, default=None)
     persoon: Natuurlijkpersoon = wgs(GEEN)
     detentie: Detentie = wgs(GEEN)
-    basisvoorwaarden: Annotated[tuple[Basisvoorwaarde, ...], Field(min_length=5, max_length=5)] = (
-        wgs(GEEN)
-    )
+    basisvoorwaarden: Basisvoorwaarden = wgs(GEEN)
     casemanager: Organisatie | None = wgs(ID, default=None)
     toelichting: str | None = wgs(VRIJ, default=None)
 
