@@ -1,7 +1,5 @@
 """What an installation decides: `gateway.toml` in the working directory. Holds no secret itself."""
 
-from __future__ import annotations
-
 import os
 import tomllib
 from datetime import date
@@ -10,29 +8,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.errors import Misconfigured
 from gateway.model.partner import Partner
+from gateway.model.toml import Part, Text, explain, kebab
 from gateway.model.waarden import Oin
 
 FILE = "gateway.toml"
 DIR_VARIABLE = "ZVH_GATEWAY_DIR"
 
-Text = Annotated[str, Field(min_length=1)]
 
-
-def _kebab(name: str) -> str:
-    return name.replace("_", "-")
-
-
-class _Part(BaseModel, frozen=True, extra="forbid", alias_generator=_kebab):
-    """Base of the tables in the file: kebab-case, and nothing that is not known."""
-
-
-class Keys(_Part):
+class Keys(Part):
     """A certificate and its private key, PEM."""
 
     certificate: Path
@@ -42,7 +31,7 @@ class Keys(_Part):
 @dataclass(
     frozen=True,
     kw_only=True,
-    config={"extra": "forbid", "alias_generator": _kebab, "validate_by_name": True},
+    config={"extra": "forbid", "alias_generator": kebab, "validate_by_name": True},
 )
 class PartnerEntry(Partner):
     """One `[[partner]]`: the agreement, as the core knows it, and the certificates."""
@@ -65,7 +54,7 @@ class PartnerEntry(Partner):
         return self
 
 
-class Huis(_Part):
+class Huis(Part):
     """One `[[huis]]`: a Zorg- en Veiligheidshuis, and since when it is (or until when it was) one."""
 
     code: Text
@@ -169,18 +158,15 @@ def load(directory: Path) -> Settings:
     file = directory / FILE
     try:
         found = tomllib.loads(file.read_text("utf-8"))
+        found = {key.replace("-", "_"): value for key, value in found.items()}
+        return Settings(**{**found, "directory": directory.resolve()})
     except (FileNotFoundError, NotADirectoryError) as error:
         raise Misconfigured(
             f"{file} does not exist: make a working directory with `gateway init DIR`, "
             f"or point at one with --dir or {DIR_VARIABLE}"
         ) from error
-    except (OSError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-        raise Misconfigured(f"{file} cannot be read: {error}") from error
-    try:
-        found = {key.replace("-", "_"): value for key, value in found.items()}
-        return Settings(**{**found, "directory": directory.resolve()})
-    except ValidationError as error:
-        raise Misconfigured(f"{file}: {_explain(error)}") from None
+    except (OSError, ValueError) as error:
+        raise Misconfigured(f"{file} cannot be used: {explain(error)}") from None
 
 
 def read_secret(file: Path) -> bytes:
@@ -196,15 +182,3 @@ def read_secret(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise Misconfigured(f"{file} cannot be read: {error.strerror}") from error
-
-
-def _explain(error: ValidationError) -> str:
-    """Every fault: the key as it stands in the file, and what to change. Values are not shown."""
-    strange, faults = "is no key here: remove or respell it", []
-    rules = dict.fromkeys(("extra_forbidden", "unexpected_keyword_argument"), strange)
-    rules["missing"] = "is missing"
-    for fault in error.errors(include_url=False, include_input=False):
-        key = ".".join(str(part).replace("_", "-") for part in fault["loc"])
-        rule = rules.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-        faults.append(f'"{key}" {rule}' if key else rule)
-    return "; ".join(faults)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -23,9 +23,9 @@ from gateway.bus.table import TableBus
 from gateway.core.accept import Acceptor
 from gateway.core.ids import instant, new_id
 from gateway.core.outgoing import Outgoing
+from gateway.core.parts import Parts
 from gateway.core.policy import Policy
 from gateway.core.postbus import Postbus
-from gateway.core.routing import Routing
 from gateway.model.envelop import source_of, type_of
 from gateway.model.partner import Partner
 from gateway.ports import (
@@ -70,22 +70,6 @@ NATIONAL = replace(
 GATEWAY_PARTNER = replace(ZSM, name="gateway", oin=GATEWAY, systeem="gateway", role="landelijk")
 STRANGER = "00000099000000009000"
 VCOB = Path(__file__).parent / "examples/stuf-jz/valid/vcobDi01.xml"
-
-
-class Known:
-    """The Partners port over a list."""
-
-    def __init__(self, *partners: Partner) -> None:
-        self._partners = partners
-
-    def by_name(self, name: str) -> Partner | None:
-        return next((p for p in self._partners if p.name == name), None)
-
-    def by_oin(self, oin: str) -> Sequence[Partner]:
-        return [p for p in self._partners if p.oin == oin]
-
-    def all(self) -> Iterator[Partner]:
-        return iter(self._partners)
 
 
 class Now:
@@ -141,7 +125,7 @@ def sealer_of(pki: Path, name: str, oin: str, *others: Partner) -> JoseSealer:
             p.name: PartnerCertificates((pki / f"{p.name}-sign.crt",), pki / f"{p.name}-enc.crt")
             for p in others
         },
-        partners=Known(*others),
+        partners={p.name: p for p in others},
         checker=CertificateChecker(ca=pki / "ca.crt", crl=pki / "crl.pem"),
     )
 
@@ -166,25 +150,13 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
     url = f"sqlite:///{folder}/gateway.db"
     upgrade(url)
     store, clock, vault = open_store(url), Now(), FileVault(folder)
-    partners = Known(ZSM, ZSM_TWO, NATIONAL)
-    sealer = sealer_of(pki, "gateway", GATEWAY, *partners.all())
+    partners = {p.name: p for p in (ZSM, ZSM_TWO, NATIONAL)}
+    sealer = sealer_of(pki, "gateway", GATEWAY, *partners.values())
     policy = Policy.read((resources.folder("mappings") / "doelbinding.toml").read_text())
-    outgoing = Outgoing(store=store, sealer=sealer, vault=vault, own_oin=GATEWAY, systeem="gateway")
+    parts = Parts(GATEWAY, "gateway", partners, policy, [ADAPTER], store, sealer, vault, clock)
     services = Services(
-        acceptor=Acceptor(
-            store=store,
-            sealer=sealer,
-            vault=vault,
-            partners=partners,
-            adapters=[ADAPTER],
-            routing=Routing(partners=partners, store=store, policy=policy),
-            policy=policy,
-            clock=clock,
-            own_oin=GATEWAY,
-            lane_key=b"k" * 32,
-            houses={},
-        ),
-        postbus=Postbus(store=store, outgoing=outgoing, clock=clock),
+        acceptor=Acceptor(parts, lane_key=b"k" * 32, houses={}),
+        postbus=Postbus(parts, Outgoing(parts)),
         store=store,
         bus=TableBus(source=None),  # type: ignore[arg-type]  # nothing is taken from it here
         partners=partners,
@@ -216,7 +188,7 @@ def put(
 ) -> NewMessage:
     """A message in the store, waiting in its receiver's postbus."""
     now, destroy_by = datetime.now(UTC), date(2099, 1, 1)
-    _, wrapped = edge.services.postbus.outgoing.vault.new_key(destroy_by)
+    _, wrapped = edge.services.postbus.parts.vault.new_key(destroy_by)
     message = NewMessage(
         id=new_id(now),
         message_id=f"b-{new_id(now)[-12:]}",
@@ -238,6 +210,7 @@ def put(
         sealed_canonical=b"canonical",
         receipt=b"het-ontvangstbewijs",
         loss=(Loss("data.opmerking", "vrije-tekst"),),
+        grounds="",
         deliveries=(
             NewDelivery(new_id(now), receiver.name, "landelijk/1.0", new_id(now), 72, True),
         ),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.core.accept import Acceptor
 from gateway.core.postbus import Postbus
-from gateway.ports import Bus, Clock, Partners, Store
+from gateway.model.partner import Partner
+from gateway.ports import Bus, Clock, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Services:
     postbus: Postbus
     store: Store
     bus: Bus
-    partners: Partners
+    partners: Mapping[str, Partner]
     clock: Clock
     oin_of: Callable[[bytes], str]
     version: str

@@ -143,7 +143,7 @@ async def asker(request: Request, services: With) -> Asker:
     if not (certificate := request.scope[CERTIFICATE]):
         raise UnknownPartner("De verbinding heeft geen clientcertificaat.")
     request.state.oin = oin = services.oin_of(certificate)
-    if not (partners := services.partners.by_oin(oin)):
+    if not (partners := [p for p in services.partners.values() if p.oin == oin]):
         raise UnknownPartner()
     return Asker(oin, partners)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -42,7 +43,7 @@ def run(dir: Dir = HERE) -> None:
         gateway.worker.stop()
 
 
-def _gateway(directory: Path) -> Gateway:
+def _gateway(directory: Path) -> AbstractContextManager[Gateway]:
     from gateway.store import upgrade
 
     logs.configure()

@@ -1,7 +1,5 @@
 """Which failures are tried again, when, and how long: tenacity strategies by class of error."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -33,9 +31,9 @@ class Retry:
             *(tenacity.wait_random(rung, rung * (1 + JITTER)) for rung in ladder_s)
         )
 
-    def quickly(self, attempt: Callable[[], T]) -> T:
+    def quickly(self, attempt: Callable[[], T], *, between: Callable[[], object]) -> T:
         """The result of `attempt`, tried at most three times; raises its last error."""
-        return self._quick.copy()(attempt)
+        return self._quick.copy(before_sleep=lambda _: between())(attempt)
 
     def next_due(
         self, attempts: int, now: datetime, deadline: datetime | None, retry_after: float | None

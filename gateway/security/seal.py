@@ -29,7 +29,7 @@ from gateway.errors import (
     UnknownPartner,
 )
 from gateway.model.partner import Partner
-from gateway.ports import Partners, Receipt, Unsealed
+from gateway.ports import Receipt, Unsealed
 from gateway.security import jose
 from gateway.security.identity import CertificateChecker, Use, oin_of
 from gateway.security.jose import MAX_DOCUMENT, MAX_TOKEN, Jwe, Jws, Key
@@ -87,7 +87,7 @@ class JoseSealer:
         keys: KeyMaterial,
         *,
         directory: Mapping[str, PartnerCertificates],
-        partners: Partners,
+        partners: Mapping[str, Partner],
         checker: CertificateChecker,
     ) -> None:
         self._oin, self._partners, self._checker = keys.oin, partners, checker
@@ -206,7 +206,7 @@ class JoseSealer:
         if kid not in self._signers:
             raise CertificateRefused("`kid` noemt geen bij ons bekend ondertekencertificaat.")
         name, key = self._signers[kid]
-        if (partner := self._partners.by_name(name)) is None:
+        if (partner := self._partners.get(name)) is None:
             raise UnknownPartner()
         return partner, self._check(key, partner, Use.SIGN, now)
 

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from gateway.bootstrap import Register
 from gateway.client import GatewayClient, Sent
 from gateway.core.ids import instant
 from gateway.errors import EnvelopeMismatch, GatewayError, IdReused, NotFound, WrongAudience
@@ -35,7 +34,7 @@ class Party:
         Raises:
             NotFound: the configuration has no such partner.
         """
-        partner = Register(settings.partner).by_name(name)
+        partner = next((entry for entry in settings.partner if entry.name == name), None)
         if partner is None:
             raise NotFound(f"{name} is geen partner in de configuratie.")
         self.partner, at = partner, settings.at
@@ -55,7 +54,7 @@ class Party:
         self.sealer = JoseSealer(
             KeyMaterial(self.partner.oin, pair(sign or f"{name}-sign"), (pair(f"{name}-enc"),)),
             directory={"gateway": theirs},
-            partners=Register([self.gateway]),
+            partners={"gateway": self.gateway},
             checker=CertificateChecker(ca=ca, crl=crl),
         )
         self.client = GatewayClient(

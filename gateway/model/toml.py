@@ -1,0 +1,35 @@
+"""A TOML file of ours as a pydantic model: closed, kebab-case, and faults told by their key."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field, ValidationError
+
+Text = Annotated[str, Field(min_length=1)]
+
+_STRANGE = "is no key here: remove or respell it"
+_RULES = {
+    "extra_forbidden": _STRANGE,
+    "unexpected_keyword_argument": _STRANGE,
+    "missing": "is missing",
+}
+
+
+def kebab(name: str) -> str:
+    """The key in the file of a field."""
+    return name.replace("_", "-")
+
+
+class Part(BaseModel, frozen=True, extra="forbid", alias_generator=kebab):
+    """Base of the tables in a file: kebab-case, and nothing that is not known."""
+
+
+def explain(error: Exception) -> str:
+    """Every fault: the key as it stands in the file, and what to change. Values are not shown."""
+    if not isinstance(error, ValidationError):
+        return str(error)  # unreadable, not TOML, or not UTF-8
+    faults = []
+    for fault in error.errors(include_url=False, include_input=False):
+        key = kebab(".".join(map(str, fault["loc"])))
+        rule = _RULES.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+        faults.append(f'"{key}" {rule}' if key else rule)
+    return "; ".join(faults)
