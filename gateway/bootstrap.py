@@ -41,13 +41,6 @@ def load_adapters(normative: Path | None = None) -> list[Adapter]:
     return [getattr(a, swap)(normative) if normative and hasattr(a, swap) else a for a in found]
 
 
-class SystemClock:
-    """The time of this machine."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """The parts of one process, joined; nothing runs yet, and `listen` binds the ports."""
@@ -74,7 +67,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
     from gateway.transport import HttpsTransport
     from gateway.worker import Worker
 
-    at, clock = settings.at, SystemClock()
+    at, now = settings.at, partial(datetime.now, UTC)
     ca, crl = at(settings.ca_certificates), at(settings.crl)
     partners = {entry.name: entry for entry in settings.partner}
     with ExitStack() as opened:
@@ -84,16 +77,10 @@ def build(settings: Settings) -> Iterator[Gateway]:
             adapter.load()
         store = open_store(settings.database_url)
         opened.callback(store.close)
+        rules = policy.Policy.read((folder("mappings") / "doelbinding.toml").read_text("utf-8"))
+        sealer, bodies = _sealer(settings, checker), vault.FileVault(at(settings.body_keys))
         core = parts.Parts(
-            oin=settings.oin,
-            systeem=settings.systeem,
-            partners=partners,
-            policy=policy.Policy.read((folder("mappings") / "doelbinding.toml").read_text("utf-8")),
-            adapters=adapters,
-            store=store,
-            sealer=_sealer(settings, checker),
-            vault=vault.FileVault(at(settings.body_keys)),
-            clock=clock,
+            settings.oin, settings.systeem, partners, rules, adapters, store, sealer, bodies, now
         )
         files = tls.TlsFiles(at(settings.tls.certificate), at(settings.tls.key), ca, crl)
         inward = tls.server_context(
@@ -107,17 +94,17 @@ def build(settings: Settings) -> Iterator[Gateway]:
         deliverer = deliver.Deliverer(core, out, transport, retry.Retry(settings.retry_ladder))
         bus = open_bus(settings.bus_url, source=deliverer, partners=partners)
         opened.callback(bus.close)
-        houses = {h.oin: h.code for h in settings.huis if h.exists_on(clock.now().date())}
+        houses = {h.oin: h.code for h in settings.huis if h.exists_on(now().date())}
         acceptor = accept.Acceptor(core, read_secret(at(settings.lane_key)), houses)
 
         def oin_of(der: bytes) -> str:
             certificate = identity.load_certificate(der)
-            checker.check(certificate, use=identity.Use.TLS, now=clock.now())
+            checker.check(certificate, use=identity.Use.TLS, now=now())
             return identity.oin_of(certificate)
 
         box = postbus.Postbus(core, out)
-        services = Services(acceptor, box, store, bus, partners, clock, oin_of, __version__)
-        counters = metrics.Metrics(store=store, clock=clock)
+        services = Services(acceptor, box, store, bus, partners, oin_of, __version__)
+        counters = metrics.Metrics(store)
         listen = partial(
             server.Servers,
             app.create_app(services, counters),

@@ -469,7 +469,7 @@ class Bus(Protocol):
     def close(self) -> None: ...
 
 
-# --- transport, clock -----------------------------------------------------------------------------
+# --- transport ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,9 +486,3 @@ class Transport(Protocol):
 
     def push(self, partner: Partner, sealed: bytes) -> Answer:
         """Raises PartnerUnavailable (with `retry_after`); a refusal is an Answer."""
-
-
-class Clock(Protocol):
-    """The time, replaceable in tests."""
-
-    def now(self) -> datetime: ...

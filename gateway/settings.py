@@ -3,18 +3,17 @@
 import os
 import tomllib
 from datetime import date
-from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.errors import Misconfigured
 from gateway.model.partner import Partner
-from gateway.model.toml import Part, Text, explain, kebab
+from gateway.model.toml import CLOSED, Part, Text, explain
 from gateway.model.waarden import Oin
 
 FILE = "gateway.toml"
@@ -28,11 +27,7 @@ class Keys(Part):
     key: Path
 
 
-@dataclass(
-    frozen=True,
-    kw_only=True,
-    config={"extra": "forbid", "alias_generator": kebab, "validate_by_name": True},
-)
+@dataclass(frozen=True, kw_only=True, config={**CLOSED, "validate_by_name": True})
 class PartnerEntry(Partner):
     """One `[[partner]]`: the agreement, as the core knows it, and the certificates."""
 
@@ -41,7 +36,7 @@ class PartnerEntry(Partner):
     systeem: Text
     role: Text
     transport: Literal["push", "postbus"] = "postbus"
-    deadline_hours: Annotated[float, Field(gt=0)] = 72.0
+    deadline_hours: PositiveFloat = 72.0
     sign_certificates: Annotated[tuple[Path, ...], Field(min_length=1)]
     enc_certificate: Path
 
@@ -98,9 +93,7 @@ class Settings(BaseSettings):
     lane_key: Path
     bus_key: Path
 
-    retry_ladder: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        (10, 60, 600, 3600, 10800), min_length=1
-    )
+    retry_ladder: tuple[PositiveFloat, ...] = Field((10, 60, 600, 3600, 10800), min_length=1)
     worker_threads: int = Field(default=4, ge=1, le=64)
     schema_folder: Path | None = None
 
@@ -113,10 +106,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for what in ("name", "oin and systeem"):
-            keys = {attrgetter(*what.split(" and "))(entry) for entry in self.partner}
-            if len(keys) < len(self.partner):
-                raise ValueError(f"two partners have the same {what}")
+        if len({entry.name for entry in self.partner}) < len(self.partner):
+            raise ValueError("two partners have the same name")
+        if len({(entry.oin, entry.systeem) for entry in self.partner}) < len(self.partner):
+            raise ValueError("two partners have the same oin and systeem")
         known = {"*", *(huis.code for huis in self.huis)}
         for entry in self.partner:
             if strange := sorted(entry.houses - known):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -70,11 +71,6 @@ NATIONAL = replace(
 GATEWAY_PARTNER = replace(ZSM, name="gateway", oin=GATEWAY, systeem="gateway", role="landelijk")
 STRANGER = "00000099000000009000"
 VCOB = Path(__file__).parent / "examples/stuf-jz/valid/vcobDi01.xml"
-
-
-class Now:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
 
 
 @dataclass
@@ -149,23 +145,23 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
     """The edge with a store, core and adapter behind it, on free ports."""
     url = f"sqlite:///{folder}/gateway.db"
     upgrade(url)
-    store, clock, vault = open_store(url), Now(), FileVault(folder)
+    store, vault = open_store(url), FileVault(folder)
     partners = {p.name: p for p in (ZSM, ZSM_TWO, NATIONAL)}
     sealer = sealer_of(pki, "gateway", GATEWAY, *partners.values())
     policy = Policy.read((resources.folder("mappings") / "doelbinding.toml").read_text())
-    parts = Parts(GATEWAY, "gateway", partners, policy, [ADAPTER], store, sealer, vault, clock)
+    now = partial(datetime.now, UTC)
+    parts = Parts(GATEWAY, "gateway", partners, policy, [ADAPTER], store, sealer, vault, now)
     services = Services(
         acceptor=Acceptor(parts, lane_key=b"k" * 32, houses={}),
         postbus=Postbus(parts, Outgoing(parts)),
         store=store,
         bus=TableBus(source=None),  # type: ignore[arg-type]  # nothing is taken from it here
         partners=partners,
-        clock=clock,
         oin_of=oin_of,
         version="0.1.0",
     )
     refused: list[str] = []
-    metrics = Metrics(store=store, clock=clock)
+    metrics = Metrics(store)
     app = create_app(services, metrics)
     with Servers(
         app,
@@ -226,7 +222,7 @@ def render(edge: Running, delivery_id: str) -> None:
     record = store.delivery(delivery_id)
     assert record
     made = Rendered("landelijk/1.0", "bekendheidsverzoek", "application/json", b"het document", ())
-    edge.services.postbus.outgoing.keep(record, made, now)
+    edge.services.postbus.outgoing.keep(record, made)
     store.settle(delivery_id, Outcome(State.ONDERWEG, "ligt in de postbus"), now=now)
 
 

@@ -233,7 +233,7 @@ class World:
             store=self.store,
             sealer=self.sealer,
             vault=self.vault,
-            clock=self.clock,
+            now=self.clock.now,
         )
         parts = replace(parts, **instead)
         outgoing = Outgoing(parts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gateway.core.accept import Acceptor
 from gateway.core.postbus import Postbus
 from gateway.model.partner import Partner
-from gateway.ports import Bus, Clock, Store
+from gateway.ports import Bus, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,5 @@ class Services:
     store: Store
     bus: Bus
     partners: Mapping[str, Partner]
-    clock: Clock
     oin_of: Callable[[bytes], str]
     version: str

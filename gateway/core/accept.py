@@ -57,7 +57,7 @@ class Acceptor:
         A refusal is returned, with its signed receipt. Unavailable is raised: nothing was stored,
         and the sender tries again.
         """
-        parts, now = self.parts, self.parts.clock.now()
+        parts, now = self.parts, self.parts.now()
         message_id, digest = "", ids.digest_of(body)
         try:
             # (1) who is the TLS client?

@@ -10,7 +10,6 @@ The way out: one due delivery becomes an outcome.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 
 import structlog
@@ -43,13 +42,13 @@ class Deliverer:
     retry: Retry
 
     def claim(self, limit: int) -> list[str]:
-        return self.parts.store.claim(limit=limit, lease_s=LEASE_S, now=self._now())
+        return self.parts.store.claim(limit=limit, lease_s=LEASE_S, now=self.parts.now())
 
     def unclaim(self, ids: Sequence[str]) -> None:
-        self.parts.store.unclaim(ids, now=self._now())
+        self.parts.store.unclaim(ids, now=self.parts.now())
 
     def offered(self, ids: Sequence[str]) -> None:
-        self.parts.store.renew(ids, lease_s=OFFERED_S, now=self._now())
+        self.parts.store.renew(ids, lease_s=OFFERED_S, now=self.parts.now())
 
     def receiver_of(self, delivery_id: str) -> str:
         return self.outgoing.record(delivery_id).receiver
@@ -59,7 +58,7 @@ class Deliverer:
 
     def expire(self) -> None:
         """Give up what lies in a postbus beyond its deadline."""
-        for delivery in self.parts.store.expire(now=self._now()):
+        for delivery in self.parts.store.expire(now=self.parts.now()):
             log.warning("delivery_expired", delivery=delivery)
 
     def deliver(self, taken: ports.Taken) -> Outcome | None:
@@ -81,7 +80,7 @@ class Deliverer:
             receiver, allowed = self._allowed(bericht, record)
             if not record.digest:
                 made = self._adapter(record).render(allowed, dialect=record.dialect)
-                record = self.outgoing.keep(record, made, self._now())
+                record = self.outgoing.keep(record, made)
             if record.pull:
                 outcome = Outcome(State.ONDERWEG, "Ligt in de postbus van de ontvanger.")
             else:
@@ -95,7 +94,7 @@ class Deliverer:
             outcome = self._failed(error, record)
         # (7) attempt, outcome and the next of the lane in one transaction; (8) is the worker's
         outcome = replace(outcome, duration_ms=(time.monotonic() - began) * 1000)
-        self.parts.store.settle(record.id, outcome, now=self._now())
+        self.parts.store.settle(record.id, outcome, now=self.parts.now())
         about = {"delivery": record.id, "partner": record.receiver, "state": outcome.state}
         log.info("delivery_settled", **about, code=outcome.code)
         return outcome
@@ -106,7 +105,7 @@ class Deliverer:
         receiver = self.parts.partners.get(record.receiver)
         if sender is None or receiver is None:
             raise errors.NotAllowed("De afzender of de ontvanger is geen partner meer.")
-        ruling = self.parts.policy.decide(bericht, sender, receiver, self._now().date())
+        ruling = self.parts.policy.decide(bericht, sender, receiver, self.parts.now().date())
         stripped, removed = strip(bericht, ruling.categories)
         if not set(removed) <= set(record.removed):
             raise errors.NotAllowed("De doelbinding is sinds de aanname beperkt.")
@@ -118,20 +117,17 @@ class Deliverer:
                 return adapter
         raise errors.NotExpressible(f"Dialect {record.dialect} kent deze gateway niet.")
 
-    def _now(self) -> datetime:
-        return self.parts.clock.now()
-
     def _renew(self, delivery_id: str) -> bool:
-        return self.parts.store.renew([delivery_id], lease_s=LEASE_S, now=self._now())
+        return self.parts.store.renew([delivery_id], lease_s=LEASE_S, now=self.parts.now())
 
     def _send(self, record: DeliveryRecord, receiver: Partner) -> Outcome:
         # (4) a fresh seal around the same document
-        sealed = self.outgoing.seal(record, receiver, self._now())
+        sealed = self.outgoing.seal(record, receiver)
         # (5)
         answer = self.transport.push(receiver, sealed)
         # (6) only a receipt about this document proves arrival
         if 200 <= answer.status < 300:
-            proof = self.outgoing.proof(answer.receipt, record, receiver, self._now())
+            proof = self.outgoing.proof(answer.receipt, record, receiver)
             return judged(proof, answer.receipt, answer.status)
         if answer.status in PERMANENT:
             return rejected(answer.code, answer.receipt, answer.status)
@@ -146,7 +142,7 @@ class Deliverer:
         # A parcel that does not open is packed anew with the next offer.
         if not (error.transient or isinstance(error, errors.BadSeal)):
             return Outcome(State.DOOD, error.reason(), error.code)
-        now, tries = self._now(), record.attempts + 1
+        now, tries = self.parts.now(), record.attempts + 1
         due = self.retry.next_due(tries, now, record.deadline, error.retry_after)
         if due is None:
             passed = errors.DeadlinePassed()

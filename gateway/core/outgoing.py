@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 
 import orjson
 
@@ -44,15 +43,14 @@ class Outgoing:
 
     def unpack(self, token: bytes, record: DeliveryRecord) -> Bericht:
         """The canonical message in a parcel. Raises BadSeal unless we made it for this delivery."""
-        parcel = orjson.loads(
-            self.parts.sealer.verify_own(self.parts.sealer.unwrap_from_bus(token))
-        )
+        sealer = self.parts.sealer
+        parcel = orjson.loads(sealer.verify_own(sealer.unwrap_from_bus(token)))
         canonical = parcel.get("canoniek", "").encode() or self._canonical(record)
         if parcel["delivery"] != record.id or parcel["digest"] != ids.digest_of(canonical):
             raise BadSeal("Het pakket op de bus hoort niet bij deze aflevering.")
-        return lees(orjson.loads(self.parts.sealer.verify_own(canonical)))
+        return lees(orjson.loads(sealer.verify_own(canonical)))
 
-    def keep(self, record: DeliveryRecord, made: ports.Rendered, now: datetime) -> DeliveryRecord:
+    def keep(self, record: DeliveryRecord, made: ports.Rendered) -> DeliveryRecord:
         """Keep a rendering, sealed, before it is sent for the first time."""
         key = self._key(record, self.parts.store.bodies(record.id))
         sealed = self.parts.vault.seal(key, made.document, context=_context(record, record.id))
@@ -63,11 +61,11 @@ class Outgoing:
             root=made.root,
             content_type=made.content_type,
             loss=made.loss,
-            now=now,
+            now=self.parts.now(),
         )
         return self.record(record.id)
 
-    def seal(self, record: DeliveryRecord, receiver: Partner, now: datetime) -> bytes:
+    def seal(self, record: DeliveryRecord, receiver: Partner) -> bytes:
         """The kept rendering, sealed for its receiver as it is known now. Raises BodyDestroyed."""
         bodies = self.parts.store.bodies(record.id)
         key = self._key(record, bodies)
@@ -83,13 +81,13 @@ class Outgoing:
             "conversatieid": record.message.conversation,
             **({"huis": record.message.house} if record.message.house else {}),
         }
-        return self.parts.sealer.seal(document, envelope=envelope, receiver=receiver, now=now)
+        return self.parts.sealer.seal(
+            document, envelope=envelope, receiver=receiver, now=self.parts.now()
+        )
 
-    def proof(
-        self, token: bytes, record: DeliveryRecord, partner: Partner, now: datetime
-    ) -> ports.Receipt:
+    def proof(self, token: bytes, record: DeliveryRecord, partner: Partner) -> ports.Receipt:
         """The receiver's receipt. Raises ReceiptInvalid unless it is about exactly what we sent."""
-        receipt = self.parts.sealer.verify_receipt(token, partner=partner, now=now)
+        receipt = self.parts.sealer.verify_receipt(token, partner=partner, now=self.parts.now())
         if (receipt.id, receipt.digest) != (record.id, record.digest):
             raise ReceiptInvalid("Het ontvangstbewijs gaat over iets anders.")
         return receipt
@@ -116,10 +114,8 @@ def judged(proof: ports.Receipt, receipt: bytes, status: int | None = None) -> O
 def rejected(code: str, receipt: bytes, status: int | None = None) -> Outcome:
     """The outcome of a final refusal, with the receiver's own code when it gave a usable one."""
     code = code if _CODE.fullmatch(code) else RejectedByPartner.code
-    reason = RejectedByPartner(
-        f"De ontvanger heeft het bericht geweigerd met code {code}."
-    ).reason()
-    return Outcome(State.DOOD, reason, code, status=status, receipt=receipt or None)
+    refusal = RejectedByPartner(f"De ontvanger heeft het bericht geweigerd met code {code}.")
+    return Outcome(State.DOOD, refusal.reason(), code, status=status, receipt=receipt or None)
 
 
 def _context(record: DeliveryRecord, part: str) -> str:

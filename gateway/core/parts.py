@@ -1,11 +1,12 @@
 """What the core works with: the ports, the partners and the rules, whatever stands behind them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from gateway.core.policy import Policy
 from gateway.model.partner import Partner
-from gateway.ports import Adapter, Clock, Sealer, Store, Vault
+from gateway.ports import Adapter, Sealer, Store, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,4 +21,4 @@ class Parts:
     store: Store
     sealer: Sealer
     vault: Vault
-    clock: Clock
+    now: Callable[[], datetime]

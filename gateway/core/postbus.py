@@ -26,7 +26,7 @@ class Postbus:
         if record.state is not State.ONDERWEG:
             raise NotFound()
         try:
-            return self.outgoing.seal(record, partner, self.parts.clock.now())
+            return self.outgoing.seal(record, partner)
         except BodyDestroyed as error:
             raise NotFound(error.detail) from error
 
@@ -37,16 +37,16 @@ class Postbus:
         A repeat is answered with the state as it is. Raises BadRequest when the receipt proves
         nothing.
         """
-        record, now = self._own(partner, delivery_id), self.parts.clock.now()
+        record = self._own(partner, delivery_id)
         try:
-            proof = self.outgoing.proof(receipt, record, partner, now)
+            proof = self.outgoing.proof(receipt, record, partner)
         except ReceiptInvalid as error:
             raise BadRequest(error.detail) from error
         outcome = judged(proof, receipt)
         # Proof of arrival also settles what was given up meanwhile.
         if record.state not in {State.ONDERWEG, State.DOOD} - {outcome.state}:
             return record.state
-        self.parts.store.settle(record.id, outcome, now=now)
+        self.parts.store.settle(record.id, outcome, now=self.parts.now())
         return outcome.state
 
     def _own(self, partner: Partner, delivery_id: str) -> DeliveryRecord:

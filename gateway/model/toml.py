@@ -2,16 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Text = Annotated[str, Field(min_length=1)]
 
 _STRANGE = "is no key here: remove or respell it"
-_RULES = {
-    "extra_forbidden": _STRANGE,
-    "unexpected_keyword_argument": _STRANGE,
-    "missing": "is missing",
-}
+_RULES = {"extra_forbidden": _STRANGE, "unexpected_keyword_argument": _STRANGE}
+_RULES["missing"] = "is missing"
 
 
 def kebab(name: str) -> str:
@@ -19,8 +16,13 @@ def kebab(name: str) -> str:
     return name.replace("_", "-")
 
 
-class Part(BaseModel, frozen=True, extra="forbid", alias_generator=kebab):
+CLOSED = ConfigDict(extra="forbid", alias_generator=kebab)
+
+
+class Part(BaseModel, frozen=True):
     """Base of the tables in a file: kebab-case, and nothing that is not known."""
+
+    model_config = CLOSED
 
 
 def explain(error: Exception) -> str:
