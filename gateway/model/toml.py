@@ -19,10 +19,10 @@ def kebab(name: str) -> str:
 CLOSED = ConfigDict(extra="forbid", alias_generator=kebab)
 
 
-class Part(BaseModel, frozen=True):
+class Part(BaseModel):
     """Base of the tables in a file: kebab-case, and nothing that is not known."""
 
-    model_config = CLOSED
+    model_config = {**CLOSED, "frozen": True}
 
 
 def explain(error: Exception) -> str:
