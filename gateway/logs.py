@@ -1,7 +1,5 @@
 """Logs: one JSON object a line on stderr, names from a list, nothing about persons."""
 
-from __future__ import annotations
-
 import logging
 import re
 import sys
@@ -33,8 +31,7 @@ def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> Non
             structlog.processors.JSONRenderer(serializer=_line),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _Line(stream),
-        cache_logger_on_first_use=True,
+        logger_factory=lambda *_: structlog.WriteLogger(stream or sys.stderr),
     )
     root = logging.getLogger()
     root.handlers[:] = [_Foreign(logging.WARNING)]
@@ -50,20 +47,6 @@ def drop_exceptions(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     if isinstance(raised, BaseException):
         event["error"] = type(raised).__name__
     return event
-
-
-class _Line:
-    """Writes to the stream, or to what stderr is at that moment."""
-
-    def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream
-
-    def msg(self, message: str) -> None:
-        stream = self._stream or sys.stderr
-        stream.write(f"{message}\n")
-        stream.flush()
-
-    debug = info = warning = error = critical = msg
 
 
 class _Foreign(logging.Handler):
