@@ -9,15 +9,6 @@ import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-EVENTS = """
-    message_accepted message_refused message_repeated receiver_excluded
-    delivery_settled delivery_failed delivery_expired worker_waits
-    bus_connection_lost bus_queue_lost delivery_not_packed
-    crl_unreadable certificates_unusable handshake_refused
-    request request_failed foreign_log
-""".split()  # noqa: SIM905 (a list of words reads best as words)
-"""Every event the gateway logs; free text is never the name of one."""
-
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{9}(?![0-9A-Za-z])", re.ASCII)  # as long as a BSN
 
 
