@@ -1,7 +1,5 @@
 """The program `gateway`."""
 
-from __future__ import annotations
-
 import sys
 
 from gateway.cli import app

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import structlog
 
 from gateway.errors import Misconfigured
-from gateway.model.partner import Partner
 from gateway.ports import Adapter, Bus, Store
 from gateway.resources import folder
-from gateway.settings import Settings, read_secret
+from gateway.settings import Keys, Settings, read_secret
 
 if TYPE_CHECKING:  # parts are imported when they are built: `gateway check` needs none of them
     from gateway.api.server import Servers
@@ -40,29 +40,6 @@ def load_adapters(normative: Path | None = None) -> list[Adapter]:
     return [getattr(a, swap)(normative) if normative and hasattr(a, swap) else a for a in found]
 
 
-class SystemClock:
-    """The time of this machine."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-
-class Register:
-    """The partners of the configuration."""
-
-    def __init__(self, partners: Iterable[Partner]) -> None:
-        self._partners = {partner.name: partner for partner in partners}
-
-    def by_name(self, name: str) -> Partner | None:
-        return self._partners.get(name)
-
-    def by_oin(self, oin: str) -> Sequence[Partner]:
-        return [partner for partner in self._partners.values() if partner.oin == oin]
-
-    def all(self) -> Iterable[Partner]:
-        return self._partners.values()
-
-
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """The parts of one process, joined; nothing runs yet, and `listen` binds the ports."""
@@ -71,54 +48,39 @@ class Gateway:
     bus: Bus
     worker: Worker
     listen: Callable[[], Servers]
-    _opened: ExitStack[None]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._opened.close()
 
 
-def build(settings: Settings) -> Gateway:
+@contextmanager
+def build(settings: Settings) -> Iterator[Gateway]:
     """
-    Join all parts of a gateway.
+    Join all parts of a gateway; what they opened is closed on leaving.
 
     Raises:
         Misconfigured: a key, certificate, mapping or schema is missing or unusable.
     """
-    from gateway.api import Services
-    from gateway.api.app import create_app, create_management_app
-    from gateway.api.metrics import Metrics
-    from gateway.api.server import Server, Servers
+    from gateway.api import Services, app, metrics, server
     from gateway.bus import open_bus
-    from gateway.core.accept import Acceptor
-    from gateway.core.deliver import Deliverer
-    from gateway.core.outgoing import Outgoing
-    from gateway.core.policy import Policy
-    from gateway.core.postbus import Postbus
-    from gateway.core.retry import Retry
-    from gateway.core.routing import Routing
-    from gateway.security import identity, tls
-    from gateway.security.vault import FileVault
+    from gateway.core import accept, deliver, outgoing, parts, policy, postbus, retry
+    from gateway.security import identity, tls, vault
     from gateway.store import open_store
     from gateway.transport import HttpsTransport
     from gateway.worker import Worker
 
-    at, clock = settings.at, SystemClock()
+    at, now = settings.at, partial(datetime.now, UTC)
     ca, crl = at(settings.ca_certificates), at(settings.crl)
-    opened: ExitStack[None] = ExitStack()
-    with opened:
-        partners = Register(settings.partner)
+    partners = {entry.name: entry for entry in settings.partner}
+    with ExitStack() as opened:
         checker = identity.CertificateChecker(ca=ca, crl=crl)
-        sealer = _sealer(settings, checker=checker, partners=partners)
-        vault = FileVault(at(settings.body_keys))
         adapters = load_adapters(settings.schema_folder and at(settings.schema_folder))
         for adapter in adapters:
             adapter.load()
-        policy = Policy.read((folder("mappings") / "doelbinding.toml").read_text("utf-8"))
         store = open_store(settings.database_url)
         opened.callback(store.close)
+        rules = policy.Policy.read((folder("mappings") / "doelbinding.toml").read_text("utf-8"))
+        sealer, bodies = _sealer(settings, checker), vault.FileVault(at(settings.body_keys))
+        core = parts.Parts(
+            settings.oin, settings.systeem, partners, rules, adapters, store, sealer, bodies, now
+        )
         files = tls.TlsFiles(at(settings.tls.certificate), at(settings.tls.key), ca, crl)
         inward = tls.server_context(
             files, on_refused=lambda reason: log.warning("handshake_refused", reason=reason)
@@ -127,69 +89,44 @@ def build(settings: Settings) -> Gateway:
         opened.callback(_keep_fresh(files, inward, outward).set)
         transport = HttpsTransport(outward)
         opened.callback(transport.close)
-        outgoing = Outgoing(
-            store=store, sealer=sealer, vault=vault, own_oin=settings.oin, systeem=settings.systeem
-        )
-        deliverer = Deliverer(
-            store=store,
-            outgoing=outgoing,
-            partners=partners,
-            adapters=adapters,
-            policy=policy,
-            transport=transport,
-            clock=clock,
-            retry=Retry(settings.retry_ladder),
-        )
-        names = [partner.name for partner in partners.all()]
-        bus = open_bus(settings.bus_url, source=deliverer, partners=names)
+        out = outgoing.Outgoing(core)
+        deliverer = deliver.Deliverer(core, out, transport, retry.Retry(settings.retry_ladder))
+        bus = open_bus(settings.bus_url, source=deliverer, partners=partners)
         opened.callback(bus.close)
-        acceptor = Acceptor(
-            store=store,
-            sealer=sealer,
-            vault=vault,
-            partners=partners,
-            adapters=adapters,
-            routing=Routing(partners=partners, store=store, policy=policy),
-            policy=policy,
-            clock=clock,
-            own_oin=settings.oin,
-            lane_key=read_secret(at(settings.lane_key)),
-            houses={h.oin: h.code for h in settings.huis if h.exists_on(clock.now().date())},
-        )
+        houses = {h.oin: h.code for h in settings.huis if h.exists_on(now().date())}
+        acceptor = accept.Acceptor(core, read_secret(at(settings.lane_key)), houses)
 
         def oin_of(der: bytes) -> str:
-            return checker.check(identity.load_certificate(der), now=clock.now())
+            return checker.check(identity.load_certificate(der), now=now())
 
-        postbus = Postbus(store=store, outgoing=outgoing, clock=clock)
-        metrics = Metrics(store=store, clock=clock)
-        services = Services(acceptor, postbus, store, bus, partners, clock, oin_of, metrics)
-        worker = Worker(
-            bus=bus, deliverer=deliverer, store=store, clock=clock, threads=settings.worker_threads
-        )
+        box = postbus.Postbus(core, out)
+        counters = metrics.Metrics(store)
+        services = Services(acceptor, box, store, bus, partners, oin_of, counters)
 
         def listen() -> Servers:
-            api = Server(create_app(services), inward, settings.host, settings.port)
-            management = Server(create_management_app(services), port=settings.management_port)
-            return Servers(api, management)
+            api = server.Server(app.create_app(services), inward, settings.host, settings.port)
+            management = app.create_management_app(services)
+            return server.Servers(api, server.Server(management, port=settings.management_port))
 
-        return Gateway(store, bus, worker, listen, opened.pop_all())
+        worker = Worker(bus, deliverer, threads=settings.worker_threads)
+        yield Gateway(store, bus, worker, listen)
 
 
-def _sealer(settings: Settings, *, checker: CertificateChecker, partners: Register) -> JoseSealer:
+def _sealer(settings: Settings, checker: CertificateChecker) -> JoseSealer:
     from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
 
     at = settings.at
-    signing, *encryption = (
-        KeyPair(at(keys.certificate), at(keys.key)) for keys in (settings.sign, *settings.enc)
-    )
-    bus_key = read_secret(at(settings.bus_key))
-    own = KeyMaterial(settings.oin, signing, tuple(encryption), bus_key)
+
+    def pair(keys: Keys) -> KeyPair:
+        return KeyPair(at(keys.certificate), at(keys.key))
+
+    encryption, bus_key = tuple(map(pair, settings.enc)), read_secret(at(settings.bus_key))
+    own = KeyMaterial(settings.oin, pair(settings.sign), encryption, bus_key)
     directory = {
-        entry.name: PartnerCertificates(
-            tuple(map(at, entry.sign_certificates)), at(entry.enc_certificate)
-        )
-        for entry in settings.partner
+        p.name: PartnerCertificates(tuple(map(at, p.sign_certificates)), at(p.enc_certificate))
+        for p in settings.partner
     }
+    partners = {entry.name: entry for entry in settings.partner}
     return JoseSealer(own, directory, partners, checker)
 
 

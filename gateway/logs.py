@@ -1,7 +1,5 @@
 """Logs: one JSON object a line on stderr, names from a list, nothing about persons."""
 
-from __future__ import annotations
-
 import logging
 import re
 import sys
@@ -10,15 +8,6 @@ from typing import TextIO
 import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
-
-EVENTS = """
-    message_accepted message_refused message_repeated receiver_excluded
-    delivery_settled delivery_failed delivery_expired worker_waits
-    bus_connection_lost bus_queue_lost delivery_not_packed
-    crl_unreadable certificates_unusable handshake_refused
-    request request_failed foreign_log
-""".split()  # noqa: SIM905 (a list of words reads best as words)
-"""Every event the gateway logs; free text is never the name of one."""
 
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{9}(?![0-9A-Za-z])", re.ASCII)  # as long as a BSN
 
@@ -33,8 +22,7 @@ def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> Non
             structlog.processors.JSONRenderer(serializer=_line),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _Line(stream),
-        cache_logger_on_first_use=True,
+        logger_factory=lambda *_: structlog.WriteLogger(stream or sys.stderr),
     )
     root = logging.getLogger()
     root.handlers[:] = [_Foreign(logging.WARNING)]
@@ -50,20 +38,6 @@ def drop_exceptions(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     if isinstance(raised, BaseException):
         event["error"] = type(raised).__name__
     return event
-
-
-class _Line:
-    """Writes to the stream, or to what stderr is at that moment."""
-
-    def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream
-
-    def msg(self, message: str) -> None:
-        stream = self._stream or sys.stderr
-        stream.write(f"{message}\n")
-        stream.flush()
-
-    debug = info = warning = error = critical = msg
 
 
 class _Foreign(logging.Handler):

@@ -5,9 +5,7 @@ Times are aware datetimes in UTC; ids are strings; every `bytes` named `sealed` 
 a key that lives outside the store.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -74,9 +72,6 @@ class Rendered:
 
 class Adapter(Protocol):
     """A family of dialects, both ways. Found by entry point `gateway.adapters`."""
-
-    @property
-    def name(self) -> str: ...
 
     @property
     def dialects(self) -> frozenset[str]: ...
@@ -195,8 +190,8 @@ class NewDelivery:
 
 
 @dataclass(frozen=True, slots=True)
-class NewMessage:
-    """Everything step 8 of `accept` writes in one transaction."""
+class MessageRecord:
+    """A stored message without its bodies."""
 
     id: str  # internal id (UUIDv7)
     message_id: str  # the sender's id
@@ -212,14 +207,20 @@ class NewMessage:
     source: str
     received_at: datetime
     destroy_by: date
+    loss: tuple[Loss, ...]
+    grounds: str  # law articles the exchange rests on
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage(MessageRecord):
+    """Everything step 8 of `accept` writes in one transaction."""
+
     wrapped_key: bytes
     sealed_jws: bytes
     sealed_document: bytes
     sealed_canonical: bytes  # the canonical message, signed by this gateway, sealed
     receipt: bytes
-    loss: tuple[Loss, ...]
     deliveries: tuple[NewDelivery, ...]
-    grounds: str = ""  # law articles the exchange rests on
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,28 +230,6 @@ class StoredReceipt:
     internal_id: str
     digest: str
     receipt: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class MessageRecord:
-    """A stored message without its bodies."""
-
-    id: str
-    message_id: str
-    signer_oin: str
-    sender: str
-    digest: str
-    kind: str
-    dialect: str
-    root: str
-    house: str | None
-    conversation: str
-    answers: str | None
-    source: str
-    received_at: datetime
-    destroy_by: date
-    loss: tuple[Loss, ...]
-    grounds: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,7 +450,7 @@ class Bus(Protocol):
     def close(self) -> None: ...
 
 
-# --- transport, clock, policy ---------------------------------------------------------------------
+# --- transport ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,21 +467,3 @@ class Transport(Protocol):
 
     def push(self, partner: Partner, sealed: bytes) -> Answer:
         """Raises PartnerUnavailable (with `retry_after`); a refusal is an Answer."""
-
-    def close(self) -> None: ...
-
-
-class Clock(Protocol):
-    """The time, replaceable in tests."""
-
-    def now(self) -> datetime: ...
-
-
-class Partners(Protocol):
-    """Who is connected."""
-
-    def by_name(self, name: str) -> Partner | None: ...
-
-    def by_oin(self, oin: str) -> Sequence[Partner]: ...
-
-    def all(self) -> Iterable[Partner]: ...

@@ -4,22 +4,11 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-FOLDERS = frozenset({"schemas", "mappings", "queue", "certs"})
-
 
 def folder(name: str) -> Traversable:
-    """
-    The data folder called `name`.
-
-    Raises:
-        LookupError: no such data folder, or it is in neither place.
-    """
-    if name not in FOLDERS:
-        raise LookupError(f"no data folder is called {name!r}")
-    packaged = files("gateway") / "_data" / name
-    if packaged.is_dir():
-        return packaged
-    checkout = Path(__file__).resolve().parents[1] / name
-    if checkout.is_dir():
-        return checkout
-    raise LookupError(f"data folder {name!r} is neither in the wheel nor in a checkout")
+    """The data folder called `name`. Raises LookupError when it is in neither place."""
+    beside: tuple[Traversable, ...] = (files("gateway") / "_data", Path(__file__).parents[1])
+    for place in beside:
+        if (found := place / name).is_dir():
+            return found
+    raise LookupError(f"no data folder {name!r}, neither in the wheel nor in a checkout")

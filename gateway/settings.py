@@ -1,49 +1,33 @@
 """What an installation decides: `gateway.toml` in the working directory. Holds no secret itself."""
 
-from __future__ import annotations
-
 import os
 import tomllib
 from datetime import date
-from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.errors import Misconfigured
 from gateway.model.partner import Partner
+from gateway.model.toml import CLOSED, Part, Text, explain
 from gateway.model.waarden import Oin
 
 FILE = "gateway.toml"
 DIR_VARIABLE = "ZVH_GATEWAY_DIR"
 
-Text = Annotated[str, Field(min_length=1)]
 
-
-def _kebab(name: str) -> str:
-    return name.replace("_", "-")
-
-
-class _Part(BaseModel, frozen=True, extra="forbid", alias_generator=_kebab):
-    """Base of the tables in the file: kebab-case, and nothing that is not known."""
-
-
-class Keys(_Part):
+class Keys(Part):
     """A certificate and its private key, PEM."""
 
     certificate: Path
     key: Path
 
 
-@dataclass(
-    frozen=True,
-    kw_only=True,
-    config={"extra": "forbid", "alias_generator": _kebab, "validate_by_name": True},
-)
+@dataclass(frozen=True, kw_only=True, config={**CLOSED, "validate_by_name": True})
 class PartnerEntry(Partner):
     """One `[[partner]]`: the agreement, as the core knows it, and the certificates."""
 
@@ -52,7 +36,7 @@ class PartnerEntry(Partner):
     systeem: Text
     role: Text
     transport: Literal["push", "postbus"] = "postbus"
-    deadline_hours: Annotated[float, Field(gt=0)] = 72.0
+    deadline_hours: PositiveFloat = 72.0
     sign_certificates: Annotated[tuple[Path, ...], Field(min_length=1)]
     enc_certificate: Path
 
@@ -65,7 +49,7 @@ class PartnerEntry(Partner):
         return self
 
 
-class Huis(_Part):
+class Huis(Part):
     """One `[[huis]]`: a Zorg- en Veiligheidshuis, and since when it is (or until when it was) one."""
 
     code: Text
@@ -109,9 +93,7 @@ class Settings(BaseSettings):
     lane_key: Path
     bus_key: Path
 
-    retry_ladder: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        (10, 60, 600, 3600, 10800), min_length=1
-    )
+    retry_ladder: tuple[PositiveFloat, ...] = Field((10, 60, 600, 3600, 10800), min_length=1)
     worker_threads: int = Field(default=4, ge=1, le=64)
     schema_folder: Path | None = None
 
@@ -124,10 +106,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for what in ("name", "oin and systeem"):
-            keys = {attrgetter(*what.split(" and "))(entry) for entry in self.partner}
-            if len(keys) < len(self.partner):
-                raise ValueError(f"two partners have the same {what}")
+        if len({entry.name for entry in self.partner}) < len(self.partner):
+            raise ValueError("two partners have the same name")
+        if len({(entry.oin, entry.systeem) for entry in self.partner}) < len(self.partner):
+            raise ValueError("two partners have the same oin and systeem")
         known = {"*", *(huis.code for huis in self.huis)}
         for entry in self.partner:
             if strange := sorted(entry.houses - known):
@@ -169,18 +151,15 @@ def load(directory: Path) -> Settings:
     file = directory / FILE
     try:
         found = tomllib.loads(file.read_text("utf-8"))
+        found = {key.replace("-", "_"): value for key, value in found.items()}
+        return Settings(**{**found, "directory": directory.resolve()})
     except (FileNotFoundError, NotADirectoryError) as error:
         raise Misconfigured(
             f"{file} does not exist: make a working directory with `gateway init DIR`, "
             f"or point at one with --dir or {DIR_VARIABLE}"
         ) from error
-    except (OSError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-        raise Misconfigured(f"{file} cannot be read: {error}") from error
-    try:
-        found = {key.replace("-", "_"): value for key, value in found.items()}
-        return Settings(**{**found, "directory": directory.resolve()})
-    except ValidationError as error:
-        raise Misconfigured(f"{file}: {_explain(error)}") from None
+    except (OSError, ValueError) as error:
+        raise Misconfigured(f"{file} cannot be used: {explain(error)}") from None
 
 
 def read_secret(file: Path) -> bytes:
@@ -196,15 +175,3 @@ def read_secret(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise Misconfigured(f"{file} cannot be read: {error.strerror}") from error
-
-
-def _explain(error: ValidationError) -> str:
-    """Every fault: the key as it stands in the file, and what to change. Values are not shown."""
-    strange, faults = "is no key here: remove or respell it", []
-    rules = dict.fromkeys(("extra_forbidden", "unexpected_keyword_argument"), strange)
-    rules["missing"] = "is missing"
-    for fault in error.errors(include_url=False, include_input=False):
-        key = ".".join(str(part).replace("_", "-") for part in fault["loc"])
-        rule = rules.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-        faults.append(f'"{key}" {rule}' if key else rule)
-    return "; ".join(faults)

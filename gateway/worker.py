@@ -1,7 +1,5 @@
 """The threads that move deliveries: one offers what is due, several deliver, one clears up."""
 
-from __future__ import annotations
-
 import random
 import threading
 from collections.abc import Callable
@@ -10,7 +8,7 @@ import structlog
 
 from gateway.core.deliver import Deliverer
 from gateway.errors import Unavailable
-from gateway.ports import Bus, Clock, Store, Taken
+from gateway.ports import Bus
 
 WAKE_S = 0.2  # between two looks at the store: what a partner waits longer than it must
 TAKE_S = 0.5  # a delivery thread waits at the bus; also how long a stop waits for an idle one
@@ -28,17 +26,11 @@ class Worker:
     again, by this worker or another.
     """
 
-    def __init__(
-        self, *, bus: Bus, deliverer: Deliverer, store: Store, clock: Clock, threads: int = 4
-    ) -> None:
-        self._bus, self._deliverer, self._store, self._clock = bus, deliverer, store, clock
-        self._stopping = threading.Event()
-        steps: list[tuple[str, Callable[[], float]]] = [("pump", self._pump)]
-        steps += [("expire", self._expire)]
-        steps += [(f"deliver-{n}", self._deliver) for n in range(threads)]
+    def __init__(self, bus: Bus, deliverer: Deliverer, *, threads: int) -> None:
+        self._bus, self._deliverer, self._stopping = bus, deliverer, threading.Event()
         self._threads = [
-            threading.Thread(target=self._loop, args=(step,), name=name, daemon=True)
-            for name, step in steps
+            threading.Thread(target=self._loop, args=(step,), name=step.__name__, daemon=True)
+            for step in (self._pump, self._expire, *[self._deliver] * threads)
         ]
 
     def start(self) -> None:
@@ -69,8 +61,7 @@ class Worker:
         return 0.0 if self._bus.pump() else WAKE_S
 
     def _expire(self) -> float:
-        for delivery in self._store.expire(now=self._clock.now()):
-            log.warning("delivery_expired", delivery=delivery)
+        self._deliverer.expire()
         return EXPIRE_S
 
     def _deliver(self) -> float:
@@ -78,19 +69,9 @@ class Worker:
         if taken is None:
             return 0.0
         try:
-            self._try(taken)
+            self._deliverer.deliver(taken)
         except Exception:
             self._bus.give_back(taken)
             raise
         self._bus.done(taken)
         return 0.0
-
-    def _try(self, taken: Taken) -> None:
-        try:
-            self._deliverer.deliver(taken)
-        except Unavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 (a bug must not make a delivery spin)
-            # The text of an exception nobody foresaw may quote a document: only its class is told.
-            log.error("delivery_failed", delivery=taken.delivery_id, error=type(error).__name__)
-            self._deliverer.put_off(taken.delivery_id)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -23,9 +24,9 @@ from gateway.bus.table import TableBus
 from gateway.core.accept import Acceptor
 from gateway.core.ids import instant, new_id
 from gateway.core.outgoing import Outgoing
+from gateway.core.parts import Parts
 from gateway.core.policy import Policy
 from gateway.core.postbus import Postbus
-from gateway.core.routing import Routing
 from gateway.model.envelop import source_of, type_of
 from gateway.model.partner import Partner
 from gateway.ports import (
@@ -70,27 +71,6 @@ NATIONAL = replace(
 GATEWAY_PARTNER = replace(ZSM, name="gateway", oin=GATEWAY, systeem="gateway", role="landelijk")
 STRANGER = "00000099000000009000"
 VCOB = Path(__file__).parent / "examples/stuf-jz/valid/vcobDi01.xml"
-
-
-class Known:
-    """The Partners port over a list."""
-
-    def __init__(self, *partners: Partner) -> None:
-        self._partners = partners
-
-    def by_name(self, name: str) -> Partner | None:
-        return next((p for p in self._partners if p.name == name), None)
-
-    def by_oin(self, oin: str) -> Sequence[Partner]:
-        return [p for p in self._partners if p.oin == oin]
-
-    def all(self) -> Iterator[Partner]:
-        return iter(self._partners)
-
-
-class Now:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
 
 
 @dataclass
@@ -142,7 +122,7 @@ def sealer_of(pki: Path, name: str, oin: str, *others: Partner) -> JoseSealer:
             p.name: PartnerCertificates((pki / f"{p.name}-sign.crt",), pki / f"{p.name}-enc.crt")
             for p in others
         },
-        partners=Known(*others),
+        partners={p.name: p for p in others},
         checker=CertificateChecker(ca=pki / "ca.crt", crl=pki / "crl.pem"),
     )
 
@@ -166,33 +146,21 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
     """The edge with a store, core and adapter behind it, on free ports."""
     url = f"sqlite:///{folder}/gateway.db"
     upgrade(url)
-    store, clock, vault = open_store(url), Now(), FileVault(folder)
-    partners = Known(ZSM, ZSM_TWO, NATIONAL)
-    sealer = sealer_of(pki, "gateway", GATEWAY, *partners.all())
+    store, vault = open_store(url), FileVault(folder)
+    partners = {p.name: p for p in (ZSM, ZSM_TWO, NATIONAL)}
+    sealer = sealer_of(pki, "gateway", GATEWAY, *partners.values())
     checker = CertificateChecker(ca=pki / "ca.crt", crl=pki / "crl.pem")
     policy = Policy.read((resources.folder("mappings") / "doelbinding.toml").read_text())
-    outgoing = Outgoing(store=store, sealer=sealer, vault=vault, own_oin=GATEWAY, systeem="gateway")
+    now = partial(datetime.now, UTC)
+    parts = Parts(GATEWAY, "gateway", partners, policy, [ADAPTER], store, sealer, vault, now)
     services = Services(
-        acceptor=Acceptor(
-            store=store,
-            sealer=sealer,
-            vault=vault,
-            partners=partners,
-            adapters=[ADAPTER],
-            routing=Routing(partners=partners, store=store, policy=policy),
-            policy=policy,
-            clock=clock,
-            own_oin=GATEWAY,
-            lane_key=b"k" * 32,
-            houses={},
-        ),
-        postbus=Postbus(store=store, outgoing=outgoing, clock=clock),
+        acceptor=Acceptor(parts, lane_key=b"k" * 32, houses={}),
+        postbus=Postbus(parts, Outgoing(parts)),
         store=store,
         bus=TableBus(source=None),  # type: ignore[arg-type]  # nothing is taken from it here
         partners=partners,
-        clock=clock,
-        oin_of=lambda der: checker.check(load_certificate(der), now=clock.now()),
-        metrics=Metrics(store=store, clock=clock),
+        oin_of=lambda der: checker.check(load_certificate(der), now=now()),
+        metrics=Metrics(store),
     )
     refused: list[str] = []
     app = create_app(services)
@@ -215,7 +183,7 @@ def put(
 ) -> NewMessage:
     """A message in the store, waiting in its receiver's postbus."""
     now, destroy_by = datetime.now(UTC), date(2099, 1, 1)
-    _, wrapped = edge.services.postbus.outgoing.vault.new_key(destroy_by)
+    _, wrapped = edge.services.postbus.parts.vault.new_key(destroy_by)
     message = NewMessage(
         id=new_id(now),
         message_id=f"b-{new_id(now)[-12:]}",
@@ -237,6 +205,7 @@ def put(
         sealed_canonical=b"canonical",
         receipt=b"het-ontvangstbewijs",
         loss=(Loss("data.opmerking", "vrije-tekst"),),
+        grounds="",
         deliveries=(
             NewDelivery(new_id(now), receiver.name, "landelijk/1.0", new_id(now), 72, True),
         ),
@@ -252,7 +221,7 @@ def render(edge: Running, delivery_id: str) -> None:
     record = store.delivery(delivery_id)
     assert record
     made = Rendered("landelijk/1.0", "bekendheidsverzoek", "application/json", b"het document", ())
-    edge.services.postbus.outgoing.keep(record, made, now)
+    edge.services.postbus.outgoing.keep(record, made)
     store.settle(delivery_id, Outcome(State.ONDERWEG, "ligt in de postbus"), now=now)
 
 

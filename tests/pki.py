@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from gateway.bootstrap import Register
 from gateway.model.partner import Partner
 from gateway.resources import folder
 from gateway.security.identity import CertificateChecker
@@ -103,7 +102,7 @@ def sealer_of(
             )
             for other in others
         },
-        partners=Register(map(partner, others)),
+        partners={other: partner(other) for other in others},
         checker=checker or CertificateChecker(ca=pki / "ca.crt", crl=pki / "crl.pem"),
     )
 

@@ -11,7 +11,6 @@ import pytest
 
 from gateway import errors
 from gateway.core import outgoing
-from gateway.core.policy import Policy
 from gateway.ports import Answer, State, Taken
 
 from .world import World
@@ -199,15 +198,16 @@ def test_what_the_receiver_cannot_express_is_dead(world: World) -> None:
 
 def test_what_is_not_allowed_any_more_is_not_sent(world: World) -> None:
     world.send()
-    world.partners.known["landelijk"] = replace(world.partner("landelijk"), role="gemeente")
+    world.partners["landelijk"] = replace(world.partner("landelijk"), role="gemeente")
     assert [(o.state, o.code) for o in world.run()] == [(State.DOOD, "niet-toegestaan")]
     assert world.wire.digests == []
 
 
 def test_a_rule_that_was_narrowed_stops_what_it_allowed_before(world: World) -> None:
     world.send()
-    rules = tuple({**rule, "categorieen": ["identificerend"]} for rule in world.policy.rules)
-    world.policy = Policy(rules, world.policy.ordered, world.policy.answers)
+    less = {"categorieen": ["identificerend"]}
+    rules = [rule.model_copy(update=less) for rule in world.policy.regel]
+    world.policy = world.policy.model_copy(update={"regel": rules})
     world.wire_up()
     assert [(o.state, o.code) for o in world.run()] == [(State.DOOD, "niet-toegestaan")]
     assert world.wire.digests == []
@@ -247,8 +247,8 @@ def test_a_dead_delivery_holds_back_its_zaak_until_a_person_decides(world: World
 
 def test_a_bug_puts_a_delivery_off_and_does_not_spin(world: World) -> None:
     delivery = world.delivery(world.send())
-    world.deliverer.claim(1)
-    world.deliverer.put_off(delivery.id)
+    world.wire.script = [ZeroDivisionError("a bug")]
+    assert [outcome.code for outcome in world.run()] == ["interne-fout"]
     now = world.delivery_by_id(delivery.id)
     assert (now.state, now.attempts) == (State.WACHT, 1)
     assert world.run() == []

@@ -120,7 +120,7 @@ def test_the_maker_of_the_development_pki_travels_along() -> None:
 
 def test_an_unknown_data_folder_is_an_error() -> None:
     with pytest.raises(LookupError, match="no data folder"):
-        resources.folder("tests")
+        resources.folder("elsewhere")
 
 
 def test_the_canonical_schemas_are_current() -> None:

@@ -17,8 +17,8 @@ from .world import HOUSE, World
 @pytest.fixture
 def gcos(world: World) -> Partner:
     """The partner that pulls, and it alone receives."""
-    del world.partners.known["landelijk"]
-    world.partners.known["gcos"] = replace(world.partner("gcos"), houses=frozenset({HOUSE}))
+    del world.partners["landelijk"]
+    world.partners["gcos"] = replace(world.partner("gcos"), houses=frozenset({HOUSE}))
     return world.partner("gcos")
 
 

@@ -11,7 +11,6 @@ import pytest
 from cryptography import x509
 from jwcrypto.jwk import JWK
 
-from gateway.bootstrap import Register
 from gateway.errors import (
     BadSeal,
     BadSignature,
@@ -289,7 +288,7 @@ def test_wrong_files_stop_the_start(pki: Path, tmp_path: Path) -> None:
             JoseSealer(
                 KeyMaterial(ZSM, KeyPair(certificate, key), ()),
                 directory={},
-                partners=Register([]),
+                partners={},
                 checker=checker,
             )
     with pytest.raises(Misconfigured):  # two partners with one certificate

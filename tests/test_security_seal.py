@@ -13,7 +13,6 @@ from jwcrypto import jws as crypto_jws
 from jwcrypto.common import json_encode
 from jwcrypto.jwk import JWK
 
-from gateway.bootstrap import Register
 from gateway.errors import BadSeal, CertificateRefused, DuplicateKey, Empty, TooLarge
 from gateway.security import jose
 from gateway.security.identity import CertificateChecker
@@ -101,7 +100,7 @@ def test_an_old_encryption_key_still_opens(pki: Path, sealers: dict[str, JoseSea
         GATEWAY, KeyPair(pki / "gateway-sign.crt", pki / "gateway-sign.key"), both, BUS_KEY
     )
     checker = CertificateChecker(ca=pki / "ca.crt", crl=pki / "crl.pem")
-    renewed = JoseSealer(keys, directory={}, partners=Register([]), checker=checker)
+    renewed = JoseSealer(keys, directory={}, partners={}, checker=checker)
     token = sealers["zsm"].seal(
         DOCUMENT, envelope=envelope(), receiver=partner("gateway"), now=now()
     )

@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from jwcrypto.jwk import JWK
 
-from gateway.bootstrap import Register
 from gateway.errors import GatewayError
 from gateway.model.partner import Partner
 from gateway.ports import Receipt
@@ -63,7 +62,7 @@ def sealers(vector: dict[str, Any], case: dict[str, Any], folder: Path) -> tuple
             directory={
                 other.name: PartnerCertificates((signing.certificate,), encryption.certificate)
             },
-            partners=Register([other]),
+            partners={other.name: other},
             checker=checker,
         )
         for own, other in ((GATEWAY, partner("zsm")), (ZSM, partner("gateway")))

@@ -51,7 +51,7 @@ def test_what_init_writes_is_read_back(tmp_path: Path) -> None:
         ('bus = "table"', 'bus = "tabel"', '"bus" is "table" or begins with amqp://'),
         ('bus = "table"', 'bus = "amqp://u:hemel@h/"', 'put it in "bus-password-file"'),
         ("retry-ladder = [10,", "retry-ladder = [-1,", '"retry-ladder.0"'),
-        ('oin = "', "oin = ", "cannot be read"),
+        ('oin = "', "oin = ", "cannot be used"),
     ],
 )
 def test_a_mistake_is_told_by_its_key(tmp_path: Path, old: str, new: str, told: str) -> None:

@@ -30,6 +30,9 @@ class Gateway:
     def __init__(self) -> None:
         self.away, self.taken = False, list[bytes]()
 
+    def receipt(self, *told: str) -> bytes:
+        return " ".join(told).encode()
+
     def send(self, document: bytes, **_: str) -> Sent:
         if self.away:
             raise PartnerUnavailable

@@ -100,7 +100,7 @@ while True:
     number += 1
     print("begin", number, flush=True)
     store.accept(NewMessage(f"m{number}", f"s{number}", "o", "zsm", "d", "k", "x", "r", None, "c",
-        None, "u", datetime.now(UTC), date(2030, 1, 1), b"", b"", bytes(9000), b"", b"r", (),
+        None, "u", datetime.now(UTC), date(2030, 1, 1), (), "", b"", b"", bytes(9000), b"", b"r",
         tuple(replace(delivery, id=f"d{number}-{i}", lane=f"{number}-{i}") for i in range(3))))
     print("stored", number, flush=True)
 """

@@ -29,16 +29,10 @@ def eventually(promise: Callable[[], bool], *, seconds: float = 20.0) -> None:
 
 
 @contextmanager
-def working(world: World, *, store: Any = None) -> Iterator[Worker]:
+def working(world: World) -> Iterator[Worker]:
     """The threads of a worker on the embedded bus."""
     bus = open_bus("table", source=world.deliverer, partners=["landelijk"])
-    worker = Worker(
-        bus=bus,
-        deliverer=world.deliverer,
-        store=store or world.store,
-        clock=world.clock,
-        threads=3,
-    )
+    worker = Worker(bus, world.deliverer, threads=3)
     worker.start()
     try:
         yield worker
@@ -77,7 +71,7 @@ def test_the_worker_outlives_a_store_that_is_away(
 
     world.send()
     world.wire_up(store=Flaky())
-    with working(world, store=Flaky()):
+    with working(world):
         eventually(lambda: failures.count("claim") > 3)
         away.clear()
         eventually(lambda: len(world.wire.ledger) == 1)

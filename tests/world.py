@@ -25,10 +25,10 @@ from gateway.core.accept import Accepted, Acceptor
 from gateway.core.deliver import Deliverer
 from gateway.core.ids import instant
 from gateway.core.outgoing import Outgoing
+from gateway.core.parts import Parts
 from gateway.core.policy import Policy
 from gateway.core.postbus import Postbus
 from gateway.core.retry import Retry
-from gateway.core.routing import Routing
 from gateway.errors import InvalidDocument
 from gateway.model import lees, schrijf
 from gateway.model.envelop import Bericht, source_of, type_of
@@ -104,22 +104,6 @@ def _pair(name: str, use: str) -> KeyPair:
 
 def _certificates(name: str) -> PartnerCertificates:
     return PartnerCertificates((pki() / f"{name}-sign.crt",), pki() / f"{name}-enc.crt")
-
-
-class Register:
-    """`ports.Partners` over a dict that a test may change."""
-
-    def __init__(self, partners: Sequence[Partner]) -> None:
-        self.known = {partner.name: partner for partner in partners}
-
-    def by_name(self, name: str) -> Partner | None:
-        return self.known.get(name)
-
-    def by_oin(self, oin: str) -> list[Partner]:
-        return [partner for partner in self.known.values() if partner.oin == oin]
-
-    def all(self) -> list[Partner]:
-        return list(self.known.values())
 
 
 class TestClock:
@@ -225,7 +209,7 @@ class World:
         url = f"sqlite:///{path / 'gateway.db'}"
         upgrade(url)
         self.clock = TestClock()
-        self.partners = Register(PARTNERS)
+        self.partners = {partner.name: partner for partner in PARTNERS}
         self.adapter = JsonAdapter()
         self.policy = Policy.read((folder("mappings") / "doelbinding.toml").read_text())
         self.store = open_store(url)
@@ -239,35 +223,23 @@ class World:
 
     def wire_up(self, **instead: Any) -> None:
         """(Re)build the core; `instead` replaces `store`, `sealer`, `vault` or `transport`."""
-        store, vault = instead.get("store", self.store), instead.get("vault", self.vault)
-        sealer, transport = instead.get("sealer", self.sealer), instead.get("transport", self.wire)
-        self.acceptor = Acceptor(
-            store=store,
-            sealer=sealer,
-            vault=vault,
+        transport = instead.pop("transport", self.wire)
+        parts = Parts(
+            oin=GATEWAY_OIN,
+            systeem="zvh-gateway",
             partners=self.partners,
-            adapters=[self.adapter],
-            routing=Routing(partners=self.partners, store=store, policy=self.policy),
             policy=self.policy,
-            clock=self.clock,
-            own_oin=GATEWAY_OIN,
-            lane_key=b"l" * 32,
-            houses={HOUSE_OIN: HOUSE},
-        )
-        outgoing = Outgoing(
-            store=store, sealer=sealer, vault=vault, own_oin=GATEWAY_OIN, systeem="zvh-gateway"
-        )
-        self.deliverer = Deliverer(
-            store=store,
-            outgoing=outgoing,
-            partners=self.partners,
             adapters=[self.adapter],
-            policy=self.policy,
-            transport=transport,
-            clock=self.clock,
-            retry=self.retry,
+            store=self.store,
+            sealer=self.sealer,
+            vault=self.vault,
+            now=self.clock.now,
         )
-        self.postbus = Postbus(store=store, outgoing=outgoing, clock=self.clock)
+        parts = replace(parts, **instead)
+        outgoing = Outgoing(parts)
+        self.acceptor = Acceptor(parts, lane_key=b"l" * 32, houses={HOUSE_OIN: HOUSE})
+        self.deliverer = Deliverer(parts, outgoing, transport, self.retry)
+        self.postbus = Postbus(parts, outgoing)
 
     def sealer_of(self, name: str) -> Sealer:
         """The seal of a partner, or of the gateway itself."""
@@ -280,7 +252,7 @@ class World:
     ) -> Sealer:
         """A partner knows the gateway (and `knows`), the gateway its partners."""
         party = next(p for p in (SELF, *PARTNERS) if p.name == name)
-        others = self.partners if party is SELF else Register([SELF, *knows])
+        others = self.partners if party is SELF else {p.name: p for p in (SELF, *knows)}
         return JoseSealer(
             KeyMaterial(
                 oin=party.oin,
@@ -288,13 +260,13 @@ class World:
                 encryption=tuple(_pair(one, "enc") for one in (name, *also_opens)),
                 bus_key=b"b" * 32 if party is SELF else None,
             ),
-            directory={p.name: _certificates(p.name) for p in others.all()},
+            directory={name: _certificates(name) for name in others},
             partners=others,
             checker=CertificateChecker(ca=pki() / "ca.crt", crl=pki() / "crl.pem"),
         )
 
     def partner(self, name: str) -> Partner:
-        return self.partners.known[name]
+        return self.partners[name]
 
     def question(self, **changes: Any) -> dict[str, Any]:
         """A bekendheidsverzoek of ZSM to the house, as its document; `zaak` and `extra` may differ."""

@@ -1,12 +1,13 @@
 """The HTTP edge: JOSE and JSON over mutual TLS in, problem documents out. Decides nothing itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.api.metrics import Metrics
 from gateway.core.accept import Acceptor
 from gateway.core.postbus import Postbus
-from gateway.ports import Bus, Clock, Partners, Store
+from gateway.model.partner import Partner
+from gateway.ports import Bus, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,6 @@ class Services:
     postbus: Postbus
     store: Store
     bus: Bus
-    partners: Partners
-    clock: Clock
+    partners: Mapping[str, Partner]
     oin_of: Callable[[bytes], str]
     metrics: Metrics

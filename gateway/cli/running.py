@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -40,7 +41,7 @@ def run(dir: Dir = HERE) -> None:
         gateway.worker.stop()
 
 
-def _gateway(directory: Path) -> Gateway:
+def _gateway(directory: Path) -> AbstractContextManager[Gateway]:
     from gateway.store import upgrade
 
     logs.configure()

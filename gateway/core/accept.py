@@ -6,21 +6,22 @@ The way in: one sealed body becomes a stored message with its deliveries, or a s
     3 a repeat? the stored receipt      6 routing and doelbinding        9 answer
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 import structlog
 
 from gateway import errors, ports
-from gateway.core import ids
-from gateway.core.policy import Policy, Ruling, strip
-from gateway.core.routing import Routing
+from gateway.core import ids, routing
+from gateway.core.parts import Parts
+from gateway.core.policy import Ruling, strip
 from gateway.model import schrijf
 from gateway.model.envelop import Bericht, kind_of, source_of, source_oin
+from gateway.model.partner import Partner
+from gateway.ports import MessageRecord, Parsed, Unsealed
 
 MAX_AGE = timedelta(days=4)  # chain partners retry for 48 hours, and a weekend may lie between
 MAX_AHEAD = timedelta(minutes=5)  # clocks without NTP
@@ -38,33 +39,14 @@ class Accepted:
     error: errors.Refused | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
-    """A message that was read: what it says, and what it answers."""
-
-    opened: ports.Unsealed
-    parsed: ports.Parsed
-    question: ports.MessageRecord | None
-    bericht: Bericht
-    now: datetime
-
-
 Allowed = list[tuple[Ruling, ports.NewDelivery]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Acceptor:
     """Takes messages in. `houses` maps the OIN of a Zorg- en Veiligheidshuis to its code."""
 
-    store: ports.Store
-    sealer: ports.Sealer
-    vault: ports.Vault
-    partners: ports.Partners
-    adapters: Sequence[ports.Adapter]
-    routing: Routing
-    policy: Policy
-    clock: ports.Clock
-    own_oin: str
+    parts: Parts
     lane_key: bytes
     houses: Mapping[str, str]
 
@@ -75,106 +57,106 @@ class Acceptor:
         A refusal is returned, with its signed receipt. Unavailable is raised: nothing was stored,
         and the sender tries again.
         """
-        now = self.clock.now()
-        opened: ports.Unsealed | None = None
+        parts, now = self.parts, self.parts.now()
+        message_id, digest = "", ids.digest_of(body)
         try:
             # (1) who is the TLS client?
-            if not self.partners.by_oin(tls_oin):
+            if all(partner.oin != tls_oin for partner in parts.partners.values()):
                 raise errors.UnknownPartner()
             # (2) open, which checks form and size too; the signer is the client itself, for no
             # intermediaries are registered, and it is one system of the organisation
-            opened = self.sealer.open(body, now=now)
-            if opened.signer.oin != tls_oin:
+            opened = parts.sealer.open(body, now=now)
+            message_id, digest, sender = opened.envelope["id"], opened.digest, opened.signer
+            if sender.oin != tls_oin:
                 raise errors.UnknownPartner("De ondertekenaar is een ander dan de TLS-client.")
             # (3) seen before? asked before any time check: a late repeat gets its receipt too
-            if stored := self.store.find_receipt(tls_oin, opened.envelope["id"]):
-                return _repeat(stored, opened)
+            if stored := parts.store.find_receipt(tls_oin, message_id):
+                return _repeat(stored, digest)
             # (4) meant for us, and signed lately
-            self._check_envelope(opened, now)
+            self._check_envelope(opened.envelope, now)
             # (5) what does it say, and is its writer the sender?
             parsed = self._read(opened)
             # (6) who should get it, and who may
-            arrival = self._complete(opened, parsed, now)
-            allowed = self._allowed(arrival)
+            parts.policy.may_send(sender, parsed.bericht.soort)
+            asked = routing.question(parts, parsed.bericht, sender)
+            parsed = replace(parsed, bericht=self._completed(opened, parsed.bericht, asked, now))
+            allowed = self._allowed(parsed.bericht, sender, asked, now)
             # (7) the proof of acceptance
-            receipt = self._receipt(tls_oin, opened, opened.digest, now)
+            receipt = self._receipt(message_id, digest, now, tls_oin)
             # (8) all or nothing; another request may have been first
-            message = self._message(arrival, allowed, receipt)
-            if stored := self.store.accept(message):
-                return _repeat(stored, opened)
+            message = self._message(opened, parsed, allowed, receipt, now)
+            if stored := parts.store.accept(message):
+                return _repeat(stored, digest)
             # (9) the API answers 202 with these bytes
-            log.info(
-                "message_accepted", message=message.id, partner=message.sender, kind=message.kind
-            )
+            kind = message.kind
+            log.info("message_accepted", message=message.id, partner=sender.name, kind=kind)
             return Accepted(receipt, message.id, False, None)
         except errors.Refused as error:
             # A refusal is recorded and signed too; nothing else is stored.
-            digest = opened.digest if opened else ids.digest_of(body)
-            self.store.refused(sender=tls_oin, code=error.code, digest=digest, at=now)
+            parts.store.refused(sender=tls_oin, code=error.code, digest=digest, at=now)
             log.warning("message_refused", code=error.code, partner=tls_oin)
-            receipt = self._receipt(tls_oin, opened, digest, now, code=error.code)
+            receipt = self._receipt(message_id, digest, now, tls_oin, error.code)
             return Accepted(receipt, None, False, error)
 
-    def _check_envelope(self, opened: ports.Unsealed, now: datetime) -> None:
-        if opened.envelope["aud"] != self.own_oin:
+    def _check_envelope(self, envelope: dict[str, Any], now: datetime) -> None:
+        if envelope["aud"] != self.parts.oin:
             raise errors.WrongAudience()
-        if opened.envelope["iat"] < (now - MAX_AGE).timestamp():
+        if envelope["iat"] < (now - MAX_AGE).timestamp():
             raise errors.Expired()
-        if opened.envelope["iat"] > (now + MAX_AHEAD).timestamp():
+        if envelope["iat"] > (now + MAX_AHEAD).timestamp():
             raise errors.FromTheFuture()
 
-    def _read(self, opened: ports.Unsealed) -> ports.Parsed:
+    def _read(self, opened: Unsealed) -> Parsed:
         """What it says, if the signer may write it; a system's dialects are part of its agreement."""
         sender, envelope = opened.signer, opened.envelope
-        recognised = ((a, a.recognises(opened.document)) for a in self.adapters)
+        recognised = ((a, a.recognises(opened.document)) for a in self.parts.adapters)
         adapter, dialect = next(((a, found[0]) for a, found in recognised if found), (None, ""))
         if adapter is None or dialect not in sender.dialects.values():
             raise errors.UnknownDocument()
         parsed = adapter.parse(opened.document, dialect=dialect)
         bericht = parsed.bericht
-        for name, agrees in (
-            ("id", envelope["id"] == bericht.id),
-            ("type", kind_of(envelope["type"]) == bericht.soort),
-            ("datacontenttype", _fits(envelope["datacontenttype"], opened.document)),
-        ):
-            if not agrees:
-                raise errors.EnvelopeMismatch(path=f"envelop.{name}")
         # A partner writes as itself, under a registered name, or for a house it works for.
         writers = {sender.oin, *sender.senders}
         houses = {oin for oin, house in self.houses.items() if sender.works_for(house)}
         source = _organisation(source_oin(bericht.source))
-        if source not in writers | {""}:
-            raise errors.EnvelopeMismatch(path="source")
-        if _organisation(bericht.data.afzender.organisatie) not in writers | houses:
-            raise errors.EnvelopeMismatch(path="data.afzender.organisatie")
+        writer = _organisation(bericht.data.afzender.organisatie)
+        for path, agrees in (
+            ("envelop.id", envelope["id"] == bericht.id),
+            ("envelop.type", kind_of(envelope["type"]) == bericht.soort),
+            ("envelop.datacontenttype", _fits(envelope["datacontenttype"], opened.document)),
+            ("source", source in writers | {""}),
+            ("data.afzender.organisatie", writer in writers | houses),
+        ):
+            if not agrees:
+                raise errors.EnvelopeMismatch(path=path)
         return parsed
 
-    def _complete(self, opened: ports.Unsealed, parsed: ports.Parsed, now: datetime) -> _Arrival:
+    def _completed(
+        self, opened: Unsealed, bericht: Bericht, asked: MessageRecord | None, now: datetime
+    ) -> Bericht:
         """The message with what the gateway knows better than its document."""
-        bericht, sender, said = parsed.bericht, opened.signer, opened.envelope.get
-        self.policy.may_send(sender, bericht.soort)
-        question = self.routing.question(bericht, sender)
-        house = question.house if question else None
-        house = house or self.houses.get(_organisation(bericht.data.ontvanger.organisatie))
-        conversation = question.conversation if question else said("conversatieid")
+        sender, said = opened.signer, opened.envelope.get
+        house = self.houses.get(_organisation(bericht.data.ontvanger.organisatie))
+        conversation = asked.conversation if asked else said("conversatieid")
         known = {
             "source": source_of(sender.oin, sender.systeem),
-            "huis": house or bericht.huis or said("huis"),
+            "huis": (asked and asked.house) or house or bericht.huis or said("huis"),
             "conversatieid": conversation or bericht.conversatieid or ids.new_id(now),
             "traceparent": bericht.traceparent or said("traceparent"),
         }
-        return _Arrival(opened, parsed, question, bericht.model_copy(update=known), now)
+        return bericht.model_copy(update=known)
 
-    def _allowed(self, arrival: _Arrival) -> Allowed:
+    def _allowed(
+        self, bericht: Bericht, sender: Partner, asked: MessageRecord | None, now: datetime
+    ) -> Allowed:
         """The deliveries doelbinding allows; NotAllowed when it allows none of those proposed."""
-        bericht, sender, now = arrival.bericht, arrival.opened.signer, arrival.now
-        kind, case = bericht.soort, bericht.data.zaak()
-        ordered_by = case if case and kind in self.policy.ordered else ids.new_id(now)
+        policy, kind, case = self.parts.policy, bericht.soort, bericht.data.zaak()
+        ordered_by = case if case and kind in policy.ordered else ids.new_id(now)
         allowed: Allowed = []
         refusal: errors.NotAllowed | None = None
-        for receiver in self.routing.receivers(bericht, sender, arrival.question):
+        for receiver in routing.receivers(self.parts, bericht, sender, asked):
             try:
-                ruling = self.policy.decide(bericht, sender, receiver, now.date())
+                ruling = policy.decide(bericht, sender, receiver, now.date())
                 _, removed = strip(bericht, ruling.categories)
             except errors.NotAllowed as error:
                 log.info("receiver_excluded", partner=receiver.name, kind=kind)
@@ -194,16 +176,17 @@ class Acceptor:
             raise refusal
         return allowed
 
-    def _message(self, arrival: _Arrival, allowed: Allowed, receipt: bytes) -> ports.NewMessage:
+    def _message(
+        self, opened: Unsealed, parsed: Parsed, allowed: Allowed, receipt: bytes, now: datetime
+    ) -> ports.NewMessage:
         """Everything that is stored; the bodies sealed under a key of their own."""
-        opened, bericht = arrival.opened, arrival.bericht
-        internal_id = ids.new_id(arrival.now)
+        bericht, vault, internal_id = parsed.bericht, self.parts.vault, ids.new_id(now)
         destroy_by = min(ruling.destroy_by for ruling, _ in allowed)  # the strictest term holds
-        key, wrapped = self.vault.new_key(destroy_by)
-        canonical = self.sealer.sign(orjson.dumps(schrijf(bericht)))
+        key, wrapped = vault.new_key(destroy_by)
+        canonical = self.parts.sealer.sign(orjson.dumps(schrijf(bericht)))
 
         def seal(body: bytes, part: str) -> bytes:
-            return self.vault.seal(key, body, context=f"{internal_id}:{part}")
+            return vault.seal(key, body, context=f"{internal_id}:{part}")
 
         return ports.NewMessage(
             id=internal_id,
@@ -212,42 +195,32 @@ class Acceptor:
             sender=opened.signer.name,
             digest=opened.digest,
             kind=bericht.soort,
-            dialect=arrival.parsed.dialect,
-            root=arrival.parsed.root,
+            dialect=parsed.dialect,
+            root=parsed.root,
             house=bericht.huis,
             conversation=bericht.conversatieid or "",
             answers=bericht.antwoordop,
             source=bericht.source,
-            received_at=arrival.now,
+            received_at=now,
             destroy_by=destroy_by,
             wrapped_key=wrapped,
             sealed_jws=seal(opened.inner_jws, "jws"),
             sealed_document=seal(opened.document, "document"),
             sealed_canonical=seal(canonical, "canoniek"),
             receipt=receipt,
-            loss=arrival.parsed.loss,
+            loss=parsed.loss,
             deliveries=tuple(delivery for _, delivery in allowed),
             grounds=" | ".join(dict.fromkeys(ruling.grounds for ruling, _ in allowed)),
         )
 
-    def _receipt(
-        self,
-        audience: str,
-        opened: ports.Unsealed | None,
-        digest: str,
-        now: datetime,
-        *,
-        code: str = "",
-    ) -> bytes:
-        message_id = opened.envelope["id"] if opened else ""
-        outcome, time = "geweigerd" if code else "geaccepteerd", ids.instant(now)
-        return self.sealer.sign_receipt(
-            ports.Receipt(message_id, digest, outcome, time, self.own_oin, audience, code)
-        )
+    def _receipt(self, id: str, digest: str, now: datetime, to: str, code: str = "") -> bytes:
+        outcome = "geweigerd" if code else "geaccepteerd"
+        receipt = ports.Receipt(id, digest, outcome, ids.instant(now), self.parts.oin, to, code)
+        return self.parts.sealer.sign_receipt(receipt)
 
 
-def _repeat(stored: ports.StoredReceipt, opened: ports.Unsealed) -> Accepted:
-    if stored.digest != opened.digest:
+def _repeat(stored: ports.StoredReceipt, digest: str) -> Accepted:
+    if stored.digest != digest:
         raise errors.IdReused()
     log.info("message_repeated", message=stored.internal_id)
     return Accepted(stored.receipt, stored.internal_id, True, None)

@@ -7,18 +7,17 @@ The way out: one due delivery becomes an outcome.
     4 seal with the current keys             8 the caller acknowledges
 """
 
-from __future__ import annotations
-
-import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
 from gateway import errors, ports
 from gateway.core.outgoing import Outgoing, judged, rejected
-from gateway.core.policy import Policy, strip
+from gateway.core.parts import Parts
+from gateway.core.policy import strip
 from gateway.core.retry import Retry
 from gateway.model.envelop import Bericht
 from gateway.model.partner import Partner
@@ -33,33 +32,34 @@ PERMANENT = frozenset({400, 403, 404, 405, 409, 410, 413, 415, 422})
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Deliverer:
     """Brings deliveries to their receivers, and tells the bus which are due (`ports.Source`)."""
 
-    store: ports.Store
+    parts: Parts
     outgoing: Outgoing
-    partners: ports.Partners
-    adapters: Sequence[ports.Adapter]
-    policy: Policy
     transport: ports.Transport
-    clock: ports.Clock
     retry: Retry
 
     def claim(self, limit: int) -> list[str]:
-        return self.store.claim(limit=limit, lease_s=LEASE_S, now=self.clock.now())
+        return self.parts.store.claim(limit=limit, lease_s=LEASE_S, now=self.parts.now())
 
     def unclaim(self, ids: Sequence[str]) -> None:
-        self.store.unclaim(ids, now=self.clock.now())
+        self.parts.store.unclaim(ids, now=self.parts.now())
 
     def offered(self, ids: Sequence[str]) -> None:
-        self.store.renew(ids, lease_s=OFFERED_S, now=self.clock.now())
+        self.parts.store.renew(ids, lease_s=OFFERED_S, now=self.parts.now())
 
     def receiver_of(self, delivery_id: str) -> str:
         return self.outgoing.record(delivery_id).receiver
 
     def pack(self, delivery_id: str) -> bytes:
         return self.outgoing.pack(self.outgoing.record(delivery_id))
+
+    def expire(self) -> None:
+        """Give up what lies in a postbus beyond its deadline."""
+        for delivery in self.parts.store.expire(now=self.parts.now()):
+            log.warning("delivery_expired", delivery=delivery)
 
     def deliver(self, taken: ports.Taken) -> Outcome | None:
         """
@@ -80,85 +80,74 @@ class Deliverer:
             receiver, allowed = self._allowed(bericht, record)
             if not record.digest:
                 made = self._adapter(record).render(allowed, dialect=record.dialect)
-                record = self.outgoing.keep(record, made, self.clock.now())
+                record = self.outgoing.keep(record, made)
             if record.pull:
                 outcome = Outcome(State.ONDERWEG, "Ligt in de postbus van de ontvanger.")
             else:
-                tries = itertools.count()
+                # The lease covers one push, not three.
                 outcome = self.retry.quickly(
-                    lambda: self._send(record, receiver, again=next(tries) > 0)
+                    partial(self._send, record, receiver), between=partial(self._renew, record.id)
                 )
         except errors.StoreUnavailable:
             raise
-        except errors.GatewayError as error:
+        except Exception as error:  # noqa: BLE001 (a bug must not make a delivery spin)
             outcome = self._failed(error, record)
         # (7) attempt, outcome and the next of the lane in one transaction; (8) is the worker's
-        return self._settle(record, outcome, began)
-
-    def put_off(self, delivery_id: str) -> None:
-        """Settle a try that failed by a bug of ours: later again, so that nothing spins."""
-        record = self.outgoing.record(delivery_id)
-        self._settle(record, self._failed(_Bug(), record), time.monotonic())
+        outcome = replace(outcome, duration_ms=(time.monotonic() - began) * 1000)
+        self.parts.store.settle(record.id, outcome, now=self.parts.now())
+        about = {"delivery": record.id, "partner": record.receiver, "state": outcome.state}
+        log.info("delivery_settled", **about, code=outcome.code)
+        return outcome
 
     def _allowed(self, bericht: Bericht, record: DeliveryRecord) -> tuple[Partner, Bericht]:
         """The receiver and what it may have. Raises NotAllowed when that is less than at accept."""
-        sender = self.partners.by_name(record.message.sender)
-        receiver = self.partners.by_name(record.receiver)
+        sender = self.parts.partners.get(record.message.sender)
+        receiver = self.parts.partners.get(record.receiver)
         if sender is None or receiver is None:
             raise errors.NotAllowed("De afzender of de ontvanger is geen partner meer.")
-        ruling = self.policy.decide(bericht, sender, receiver, self.clock.now().date())
+        ruling = self.parts.policy.decide(bericht, sender, receiver, self.parts.now().date())
         stripped, removed = strip(bericht, ruling.categories)
         if not set(removed) <= set(record.removed):
             raise errors.NotAllowed("De doelbinding is sinds de aanname beperkt.")
         return receiver, stripped
 
     def _adapter(self, record: DeliveryRecord) -> ports.Adapter:
-        for adapter in self.adapters:
+        for adapter in self.parts.adapters:
             if record.dialect in adapter.dialects:
                 return adapter
         raise errors.NotExpressible(f"Dialect {record.dialect} kent deze gateway niet.")
 
     def _renew(self, delivery_id: str) -> bool:
-        return self.store.renew([delivery_id], lease_s=LEASE_S, now=self.clock.now())
+        return self.parts.store.renew([delivery_id], lease_s=LEASE_S, now=self.parts.now())
 
-    def _send(self, record: DeliveryRecord, receiver: Partner, *, again: bool) -> Outcome:
-        if again:
-            self._renew(record.id)  # the lease covers one push, not three
+    def _send(self, record: DeliveryRecord, receiver: Partner) -> Outcome:
         # (4) a fresh seal around the same document
-        sealed = self.outgoing.seal(record, receiver, self.clock.now())
+        sealed = self.outgoing.seal(record, receiver)
         # (5)
         answer = self.transport.push(receiver, sealed)
         # (6) only a receipt about this document proves arrival
         if 200 <= answer.status < 300:
-            proof = self.outgoing.proof(answer.receipt, record, receiver, self.clock.now())
+            proof = self.outgoing.proof(answer.receipt, record, receiver)
             return judged(proof, answer.receipt, answer.status)
         if answer.status in PERMANENT:
             return rejected(answer.code, answer.receipt, answer.status)
         raise errors.PartnerUnavailable(f"De ontvanger antwoordt met HTTP {answer.status}.")
 
-    def _failed(self, error: errors.GatewayError, record: DeliveryRecord) -> Outcome:
+    def _failed(self, error: Exception, record: DeliveryRecord) -> Outcome:
         """Dead or later again, as the class of the error says."""
+        if not isinstance(error, errors.GatewayError):
+            # The text of an exception nobody foresaw may quote a document: only its class is told.
+            log.error("delivery_failed", delivery=record.id, error=type(error).__name__)
+            error = _Bug()
         # A parcel that does not open is packed anew with the next offer.
         if not (error.transient or isinstance(error, errors.BadSeal)):
             return Outcome(State.DOOD, error.reason(), error.code)
-        now, tries = self.clock.now(), record.attempts + 1
+        now, tries = self.parts.now(), record.attempts + 1
         due = self.retry.next_due(tries, now, record.deadline, error.retry_after)
         if due is None:
             passed = errors.DeadlinePassed()
             return Outcome(State.DOOD, f"{passed.reason()} Laatst: {error.reason()}", passed.code)
         return Outcome(State.WACHT, error.reason(), error.code, due=due)
-
-    def _settle(self, record: DeliveryRecord, outcome: Outcome, began: float) -> Outcome:
-        outcome = replace(outcome, duration_ms=(time.monotonic() - began) * 1000)
-        self.store.settle(record.id, outcome, now=self.clock.now())
-        log.info(
-            "delivery_settled",
-            delivery=record.id,
-            partner=record.receiver,
-            state=outcome.state,
-            code=outcome.code,
-        )
-        return outcome
 
 
 class _Bug(errors.GatewayError):

@@ -1,7 +1,5 @@
 """Names the gateway gives: ids, lanes, digests, instants."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

@@ -1,17 +1,18 @@
 """Doelbinding: who may share what with whom, on which ground. Default deny."""
 
-from __future__ import annotations
-
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, model_validator
 
 from gateway.errors import MappingInvalid, NotAllowed
 from gateway.model import SOORTEN
 from gateway.model.envelop import Bericht, Deel
 from gateway.model.partner import Partner
+from gateway.model.toml import Part, Text, explain
 from gateway.model.velden import categorie
 from gateway.model.waarden import GeenWaarde, Wgs
 from gateway.ports import Loss
@@ -25,14 +26,40 @@ ABOUT_PERSONS = frozenset(Wgs) - {Wgs.GEEN, Wgs.VRIJE_TEKST}
 
 MAX_RETENTION_DAYS = 5 * 365  # Wgs art. 1.8(7): at most five years after first processing
 
-Keys = Mapping[str, type[Any]]
-_KIND: Keys = {"volgorde": bool, "antwoord-op": str}
-_RULE: Keys = {
-    **dict.fromkeys(("soort", "van", "naar", "convenant"), str),
-    **dict.fromkeys(("grondslag", "categorieen"), list),
-    **dict.fromkeys(("geldig-van", "geldig-tot"), date),
-    "bewaartermijn-dagen": int,
-}
+
+def _one_of(names: Collection[str]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"has the unknown {name!r}")
+        return name
+
+    return AfterValidator(check)
+
+
+Kind = Annotated[str, _one_of(SOORTEN)]
+Role = Annotated[str, _one_of(ROLES)]
+Category = Annotated[str, _one_of(ABOUT_PERSONS)]
+
+
+class KindRow(Part, strict=True):
+    """One `[soort.<kind>]`: whether it keeps its order per zaak, and which question it answers."""
+
+    volgorde: bool
+    antwoord_op: Kind | None = None
+
+
+class Rule(Part, strict=True):
+    """One `[[regel]]`: from one role to another, while its convenant is in force."""
+
+    soort: str
+    van: Role
+    naar: Role
+    convenant: Text
+    geldig_van: date
+    geldig_tot: date
+    grondslag: list[Text] = Field(min_length=1)
+    categorieen: list[Category] = Field(min_length=1)
+    bewaartermijn_dagen: int = Field(gt=0, le=MAX_RETENTION_DAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +71,43 @@ class Ruling:
     categories: frozenset[Wgs]
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """
-    The rules, in order: the first in force for kind and roles decides.
+class Policy(Part, strict=True):
+    """A `doelbinding.toml`: of its rules, in order, the first in force for kind and roles decides."""
 
-    `ordered` holds the kinds that keep their order per zaak; `answers` maps an answer to its question.
-    """
-
-    rules: tuple[Mapping[str, Any], ...]
-    ordered: frozenset[str]
-    answers: Mapping[str, str]
+    soort: dict[Kind, KindRow]
+    regel: list[Rule] = Field(min_length=1)
 
     @classmethod
-    def read(cls, text: str) -> Policy:
+    def read(cls, text: str) -> Self:
         """
-        The policy in a `doelbinding.toml`.
+        The policy in the text of the file.
 
         Raises:
             MappingInvalid: not TOML, an unknown key, kind, role or category, or no rule at all.
         """
         try:
-            tree = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise MappingInvalid(f"doelbinding: {error}") from error
-        _typed(tree, {"soort": dict, "regel": list}, "doelbinding")
-        for kind, row in tree["soort"].items():
-            optional = {"antwoord-op": kind} if isinstance(row, dict) else {}
-            _typed(optional | row if optional else row, _KIND, f"soort.{kind}")
-            _known([kind, row.get("antwoord-op", kind)], SOORTEN, f"soort.{kind}")
-        for number, row in enumerate(tree["regel"], 1):
-            place = f"regel {number}"
-            _typed(row, _RULE, place)
-            _known([row["soort"]], tree["soort"], place)
-            _known([row["van"], row["naar"]], ROLES, place)
-            _known(row["categorieen"], ABOUT_PERSONS, place)
-            if not all(isinstance(ground, str) and ground for ground in row["grondslag"]):
-                raise MappingInvalid(f"doelbinding {place}: a grondslag is a law article")
-            if row["geldig-van"] > row["geldig-tot"]:
-                raise MappingInvalid(f"doelbinding {place}: ends before it begins")
-            if not 0 < row["bewaartermijn-dagen"] <= MAX_RETENTION_DAYS:
-                raise MappingInvalid(f"doelbinding {place}: bewaartermijn over five years")
-        return cls(
-            rules=tuple(tree["regel"]),
-            ordered=frozenset(kind for kind, row in tree["soort"].items() if row["volgorde"]),
-            answers={k: r["antwoord-op"] for k, r in tree["soort"].items() if "antwoord-op" in r},
-        )
+            return cls.model_validate(tomllib.loads(text))
+        except ValueError as error:
+            raise MappingInvalid(f"doelbinding: {explain(error)}") from None
+
+    @model_validator(mode="after")
+    def _rules_can_apply(self) -> Self:
+        for rule in self.regel:
+            if rule.soort not in self.soort:
+                raise ValueError(f"a rule is about {rule.soort}, of which there is no table")
+            if rule.geldig_van > rule.geldig_tot:
+                raise ValueError(f"a rule ends on {rule.geldig_tot}, before it begins")
+        return self
+
+    @property
+    def ordered(self) -> frozenset[str]:
+        """The kinds that keep their order per zaak."""
+        return frozenset(kind for kind, row in self.soort.items() if row.volgorde)
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """Which kind of question each kind of answer answers."""
+        return {kind: row.antwoord_op for kind, row in self.soort.items() if row.antwoord_op}
 
     def may_send(self, sender: Partner, kind: str) -> None:
         """Raises NotAllowed unless the agreement lets the partner send this kind."""
@@ -107,14 +125,12 @@ class Policy:
         self.may_send(sender, kind)
         if kind not in receiver.receives:
             raise NotAllowed(f"De afspraak met de ontvanger omvat geen {kind}.")
-        for row in self.rules:
-            meant = (row["soort"], row["van"], row["naar"]) == (kind, sender.role, receiver.role)
-            if meant and row["geldig-van"] <= today <= row["geldig-tot"]:
-                return Ruling(
-                    grounds=f"{'; '.join(row['grondslag'])} ({row['convenant']})",
-                    destroy_by=today + timedelta(days=row["bewaartermijn-dagen"]),
-                    categories=frozenset(map(Wgs, row["categorieen"])),
-                )
+        for rule in self.regel:
+            meant = (rule.soort, rule.van, rule.naar) == (kind, sender.role, receiver.role)
+            if meant and rule.geldig_van <= today <= rule.geldig_tot:
+                grounds = f"{'; '.join(rule.grondslag)} ({rule.convenant})"
+                destroy_by = today + timedelta(days=rule.bewaartermijn_dagen)
+                return Ruling(grounds, destroy_by, frozenset(map(Wgs, rule.categorieen)))
         raise NotAllowed(f"Geen geldige regel voor {kind} van {sender.role} naar {receiver.role}.")
 
 
@@ -151,23 +167,3 @@ def _strip(part: Deel, allowed: Collection[str], at: str, removed: dict[Loss, No
         elif isinstance(value, tuple) and isinstance(value[0], Deel):
             update[name] = tuple(_strip(item, allowed, path, removed) for item in value)
     return part.model_copy(update=update)
-
-
-def _typed(row: Any, keys: Keys, place: str) -> None:
-    """
-    A table with exactly these keys, each of its type and not empty.
-
-    Compared by `type`, because in Python a `bool` is an `int` and a moment is a `date`.
-    """
-    if not isinstance(row, dict) or (odd := sorted(row.keys() ^ keys.keys())):
-        what = f"{odd[0]} is missing or unknown" if isinstance(row, dict) else "not a table"
-        raise MappingInvalid(f"doelbinding {place}: {what}")
-    for key, kind in keys.items():
-        if type(row[key]) is not kind or row[key] in ("", [], {}):
-            raise MappingInvalid(f"doelbinding {place}: {key} is empty or no {kind.__name__}")
-
-
-def _known(names: Collection[Any], known: Collection[str], place: str) -> None:
-    for name in names:
-        if not isinstance(name, str) or name not in known:
-            raise MappingInvalid(f"doelbinding {place}: unknown {name!r}")

@@ -1,26 +1,24 @@
 """The postbus: deliveries that lie ready until their receiver fetches and confirms them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from gateway.core.outgoing import Outgoing, judged
+from gateway.core.parts import Parts
 from gateway.errors import BadRequest, BodyDestroyed, NotFound, ReceiptInvalid
 from gateway.model.partner import Partner
-from gateway.ports import Clock, DeliveryRecord, State, Store
+from gateway.ports import DeliveryRecord, State
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Postbus:
     """What a pull partner may do; another partner's deliveries do not exist for it."""
 
-    store: Store
+    parts: Parts
     outgoing: Outgoing
-    clock: Clock
 
     def list(self, partner: Partner, *, limit: int) -> list[DeliveryRecord]:
         """What lies ready, oldest first."""
-        return self.store.in_postbus(partner.name, limit=limit)
+        return self.parts.store.in_postbus(partner.name, limit=limit)
 
     def fetch(self, partner: Partner, delivery_id: str) -> bytes:
         """The document, sealed for the partner now; as often as it likes until it confirms."""
@@ -28,7 +26,7 @@ class Postbus:
         if record.state is not State.ONDERWEG:
             raise NotFound()
         try:
-            return self.outgoing.seal(record, partner, self.clock.now())
+            return self.outgoing.seal(record, partner)
         except BodyDestroyed as error:
             raise NotFound(error.detail) from error
 
@@ -39,16 +37,16 @@ class Postbus:
         A repeat is answered with the state as it is. Raises BadRequest when the receipt proves
         nothing.
         """
-        record, now = self._own(partner, delivery_id), self.clock.now()
+        record = self._own(partner, delivery_id)
         try:
-            proof = self.outgoing.proof(receipt, record, partner, now)
+            proof = self.outgoing.proof(receipt, record, partner)
         except ReceiptInvalid as error:
             raise BadRequest(error.detail) from error
         outcome = judged(proof, receipt)
         # Proof of arrival also settles what was given up meanwhile.
         if record.state not in {State.ONDERWEG, State.DOOD} - {outcome.state}:
             return record.state
-        self.store.settle(record.id, outcome, now=now)
+        self.parts.store.settle(record.id, outcome, now=self.parts.now())
         return outcome.state
 
     def _own(self, partner: Partner, delivery_id: str) -> DeliveryRecord:

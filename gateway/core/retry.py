@@ -1,7 +1,6 @@
-"""Which failures are tried again, when, and how long: tenacity strategies by class of error."""
+"""Which failures are tried again, when, and how long, by class of error."""
 
-from __future__ import annotations
-
+import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -29,13 +28,11 @@ class Retry:
             retry=tenacity.retry_if_exception(_passes_soon),
             reraise=True,
         )
-        self._ladder = tenacity.wait_chain(
-            *(tenacity.wait_random(rung, rung * (1 + JITTER)) for rung in ladder_s)
-        )
+        self._ladder = ladder_s
 
-    def quickly(self, attempt: Callable[[], T]) -> T:
+    def quickly(self, attempt: Callable[[], T], *, between: Callable[[], object]) -> T:
         """The result of `attempt`, tried at most three times; raises its last error."""
-        return self._quick.copy()(attempt)
+        return self._quick.copy(before_sleep=lambda _: between())(attempt)
 
     def next_due(
         self, attempts: int, now: datetime, deadline: datetime | None, retry_after: float | None
@@ -45,9 +42,8 @@ class Retry:
 
         The last try is made at the deadline, however far the next rung or `retry_after` lies.
         """
-        state = tenacity.RetryCallState(self._quick, None, (), {})
-        state.attempt_number = attempts
-        wait_s = max(self._ladder(state), retry_after or 0.0)
+        rung = self._ladder[min(attempts, len(self._ladder)) - 1]
+        wait_s = max(random.uniform(rung, rung * (1 + JITTER)), retry_after or 0.0)
         if deadline is None:
             return now + timedelta(seconds=wait_s)
         left_s = (deadline - now).total_seconds()

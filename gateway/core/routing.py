@@ -1,57 +1,42 @@
 """Who gets a message: the one who asked, or the partners that take its kind for its house."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-
-from gateway.core.policy import Policy
+from gateway.core.parts import Parts
 from gateway.errors import NoReceiver, UnknownQuestion
 from gateway.model.envelop import Bericht
 from gateway.model.partner import Partner
-from gateway.ports import MessageRecord, Partners, Store
+from gateway.ports import MessageRecord
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Routing:
-    """Proposes receivers; whether they may have the message is for `Policy` to say."""
+def question(parts: Parts, bericht: Bericht, sender: Partner) -> MessageRecord | None:
+    """
+    The message this one answers; None when it is not an answer.
 
-    partners: Partners
-    store: Store
-    policy: Policy
+    Raises:
+        UnknownQuestion: it answers, but not a question of the right kind asked of the sender.
+    """
+    id, kind = bericht.antwoordop, parts.policy.answers.get(bericht.soort)
+    if not id and not kind:
+        return None
+    found = parts.store.question_from(id, answered_by=sender.name) if id else None
+    if not found or (kind and found.kind != kind):
+        raise UnknownQuestion(path="antwoordop")
+    return found
 
-    def question(self, bericht: Bericht, sender: Partner) -> MessageRecord | None:
-        """
-        The message this one answers; None when it is not an answer.
 
-        Raises:
-            UnknownQuestion: it answers, but not a question of the right kind asked of the sender.
-        """
-        asked = self.policy.answers.get(bericht.soort)
-        if not bericht.antwoordop and not asked:
-            return None
-        question = bericht.antwoordop and self.store.question_from(
-            bericht.antwoordop, answered_by=sender.name
-        )
-        if not question or (asked and question.kind != asked):
-            raise UnknownQuestion(path="antwoordop")
-        return question
+def receivers(
+    parts: Parts, bericht: Bericht, sender: Partner, asked: MessageRecord | None
+) -> list[Partner]:
+    """
+    The partners that should get the message; whether they may is for `Policy` to say.
 
-    def receivers(
-        self, bericht: Bericht, sender: Partner, question: MessageRecord | None
-    ) -> list[Partner]:
-        """
-        The partners that should get the message.
-
-        Raises:
-            NoReceiver: nobody takes this kind for this house, or the asker is no partner any more.
-        """
-        if question:
-            found = [self.partners.by_name(question.sender)]
-        else:
-            found = [p for p in self.partners.all() if p.name != sender.name and _takes(p, bericht)]
-        if receivers := [partner for partner in found if partner]:
-            return receivers
+    Raises:
+        NoReceiver: nobody takes this kind for this house, or the asker is no partner any more.
+    """
+    others = [p for p in parts.partners.values() if p.name != sender.name]
+    found = [p for p in others if (p.name == asked.sender if asked else _takes(p, bericht))]
+    if not found:
         raise NoReceiver()
+    return found
 
 
 def _takes(partner: Partner, bericht: Bericht) -> bool:

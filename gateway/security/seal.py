@@ -18,7 +18,7 @@ from gateway import errors
 from gateway.core.ids import digest_of
 from gateway.errors import BadSeal, CertificateRefused, Misconfigured, PartnerUnavailable
 from gateway.model.partner import Partner
-from gateway.ports import Partners, Receipt, Unsealed
+from gateway.ports import Receipt, Unsealed
 from gateway.security import jose
 from gateway.security.identity import CertificateChecker
 from gateway.security.jose import MAX_DOCUMENT, MAX_TOKEN, Jwe, Jws, Key
@@ -76,7 +76,7 @@ class JoseSealer:
         self,
         keys: KeyMaterial,
         directory: Directory,
-        partners: Partners,
+        partners: Mapping[str, Partner],
         checker: CertificateChecker,
     ) -> None:
         self._oin, self._partners, self._checker = keys.oin, partners, checker
@@ -195,7 +195,7 @@ class JoseSealer:
         if kid not in self._signers:
             raise CertificateRefused("`kid` noemt geen bij ons bekend ondertekencertificaat.")
         name, key = self._signers[kid]
-        if (partner := self._partners.by_name(name)) is None:
+        if (partner := self._partners.get(name)) is None:
             raise errors.UnknownPartner()
         return partner, self._check(key, partner, now)
 

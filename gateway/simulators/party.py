@@ -18,7 +18,6 @@ from fastapi import Body, FastAPI, Response
 
 from gateway import errors
 from gateway.api.server import Server, Servers
-from gateway.bootstrap import Register
 from gateway.client import GatewayClient, Sent
 from gateway.core.ids import digest_of, instant
 from gateway.ports import Unsealed
@@ -41,7 +40,7 @@ class Party:
         Raises:
             NotFound: the configuration has no such partner.
         """
-        partner = Register(settings.partner).by_name(name)
+        partner = next((entry for entry in settings.partner if entry.name == name), None)
         if partner is None:
             raise errors.NotFound(f"{name} is geen partner in de configuratie.")
         self.partner, at = partner, settings.at
@@ -56,7 +55,7 @@ class Party:
         signs, enc = at(settings.sign.certificate), at(settings.enc[0].certificate)
         theirs = {"gateway": PartnerCertificates((signs,), enc)}
         checker = CertificateChecker(ca=ca, crl=crl)
-        self.sealer = JoseSealer(own, theirs, Register([self.gateway]), checker)
+        self.sealer = JoseSealer(own, theirs, {"gateway": self.gateway}, checker)
         url, context = f"https://{settings.host}:{settings.port}", client_context(self.tls)
         self.client = GatewayClient(
             url, context, sealer=self.sealer, partner=partner, gateway=self.gateway

@@ -1,0 +1,24 @@
+"""What the core works with: the ports, the partners and the rules, whatever stands behind them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.core.policy import Policy
+from gateway.model.partner import Partner
+from gateway.ports import Adapter, Sealer, Store, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One gateway: who it is (`oin`, `systeem`), whom it knows (`partners`, by name), what it uses."""
+
+    oin: str
+    systeem: str
+    partners: Mapping[str, Partner]
+    policy: Policy
+    adapters: Sequence[Adapter]
+    store: Store
+    sealer: Sealer
+    vault: Vault
+    now: Callable[[], datetime]
