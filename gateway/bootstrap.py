@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.errors import Misconfigured
-from gateway.ports import Adapter, Bus, Store
+from gateway.formats.dialect import XmlDialect
+from gateway.ports import Adapter, Bus, Dialect, Store
 from gateway.resources import folder
 from gateway.settings import Keys, Settings, read_secret
 
@@ -32,12 +33,20 @@ RELOAD_S = 10.0  # a renewed certificate or list is in use that soon; lists are 
 log = structlog.get_logger()
 
 
-def load_adapters(normative: Path | None = None) -> list[Adapter]:
-    """The installed adapters; they check by the owners' schemas where that folder is given."""
+def load_dialects(normative: Path | None = None) -> dict[str, Dialect]:
+    """
+    The dialects of the installed adapters by name, each once.
+
+    Where the folder is given, they check by the schemas of their owners.
+    """
     points = sorted(entry_points(group="gateway.adapters"), key=lambda point: point.name)
-    found = [point.load() for point in points]
-    swap = "with_schemas"
-    return [getattr(a, swap)(normative) if normative and hasattr(a, swap) else a for a in found]
+    adapters: list[Adapter] = [point.load() for point in points]
+    found = {dialect.name: dialect for adapter in adapters for dialect in adapter.dialects}
+    if normative:
+        for name, dialect in found.items():
+            if isinstance(dialect, XmlDialect):
+                found[name] = dialect.with_schemas(normative)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +80,15 @@ def build(settings: Settings) -> Iterator[Gateway]:
     partners = {entry.name: entry for entry in settings.partner}
     with ExitStack() as opened:
         checker = identity.CertificateChecker(ca=ca, crl=crl)
-        adapters = load_adapters(settings.schema_folder and at(settings.schema_folder))
-        for adapter in adapters:
-            adapter.load()
+        dialects = load_dialects(settings.schema_folder and at(settings.schema_folder))
+        for dialect in dialects.values():
+            dialect.load()
         store = open_store(settings.database_url)
         opened.callback(store.close)
         rules = policy.Policy.read((folder("mappings") / "doelbinding.toml").read_text("utf-8"))
         sealer, bodies = _sealer(settings, checker), vault.FileVault(at(settings.body_keys))
         core = parts.Parts(
-            settings.oin, settings.systeem, partners, rules, adapters, store, sealer, bodies, now
+            settings.oin, settings.systeem, partners, rules, dialects, store, sealer, bodies, now
         )
         files = tls.TlsFiles(at(settings.tls.certificate), at(settings.tls.key), ca, crl)
         inward = tls.server_context(

@@ -70,26 +70,39 @@ class Rendered:
     loss: tuple[Loss, ...]
 
 
-class Adapter(Protocol):
-    """A family of dialects, both ways. Found by entry point `gateway.adapters`."""
+class Dialect(Protocol):
+    """One format of partners in one version, both ways."""
 
     @property
-    def dialects(self) -> frozenset[str]: ...
+    def name(self) -> str:
+        """As partners are configured with: `stuf-jz/1.0.9`."""
 
     def load(self) -> None:
         """Read and compile schemas and mappings now. Raises Misconfigured for one that is wrong."""
 
-    def recognises(self, document: bytes) -> tuple[str, str] | None:
-        """Dialect and root (or kind) of this document; None when it is not ours."""
+    def recognises(self, document: bytes) -> str | None:
+        """Root (or kind) of this document; None when it is not of this dialect."""
 
-    def validate(self, document: bytes, *, dialect: str) -> None:
+    def validate(self, document: bytes) -> None:
         """Check shape only, by the schema. Raises InvalidDocument."""
 
-    def parse(self, document: bytes, *, dialect: str) -> Parsed:
+    def parse(self, document: bytes) -> Parsed:
         """Validate and map to canonical. Raises InvalidDocument, UnknownCode."""
 
-    def render(self, bericht: Bericht, *, dialect: str) -> Rendered:
-        """Map from canonical and validate. Raises NotExpressible, UnknownCode."""
+    def render(self, bericht: Bericht, root: str = "") -> Rendered:
+        """
+        Map from canonical and validate; `root` picks a document where several say this kind.
+
+        Raises NotExpressible, UnknownCode.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A partner's dialects; the object `ADAPTER` that an entry point `gateway.adapters` names."""
+
+    name: str
+    dialects: tuple[Dialect, ...]
 
 
 # --- security -------------------------------------------------------------------------------------
@@ -187,6 +200,7 @@ class NewDelivery:
     deadline_hours: float
     pull: bool  # lies in the postbus instead of being pushed
     removed: tuple[Loss, ...] = ()  # struck out by doelbinding
+    not_before: date | None = None  # held until that day
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +235,7 @@ class NewMessage(MessageRecord):
     sealed_canonical: bytes  # the canonical message, signed by this gateway, sealed
     receipt: bytes
     deliveries: tuple[NewDelivery, ...]
+    replaces: str | None = None  # id, at the same signer, of a message that no longer holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +337,9 @@ class Store(Protocol):
 
     def question_from(self, message_id: str, *, answered_by: str) -> MessageRecord | None:
         """The newest message with the sender's id `message_id` that has a delivery to the partner."""
+
+    def newest_in(self, lanes: Sequence[str]) -> MessageRecord | None:
+        """The newest message with a delivery in one of the lanes."""
 
     def refused(self, *, sender: str, code: str, digest: str, at: datetime) -> None:
         """An event row for a refusal."""

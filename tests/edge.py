@@ -14,7 +14,6 @@ from pathlib import Path
 import httpx2
 from fastapi import FastAPI
 
-from adapters.zsm import ADAPTER
 from gateway import resources
 from gateway.api import Services
 from gateway.api.app import create_app, create_management_app
@@ -27,6 +26,7 @@ from gateway.core.outgoing import Outgoing
 from gateway.core.parts import Parts
 from gateway.core.policy import Policy
 from gateway.core.postbus import Postbus
+from gateway.formats.stufjz import STUF_JZ as ADAPTER
 from gateway.model.envelop import source_of, type_of
 from gateway.model.partner import Partner
 from gateway.ports import (
@@ -152,7 +152,7 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
     checker = CertificateChecker(ca=pki / "ca.crt", crl=pki / "crl.pem")
     policy = Policy.read((resources.folder("mappings") / "doelbinding.toml").read_text())
     now = partial(datetime.now, UTC)
-    parts = Parts(GATEWAY, "gateway", partners, policy, [ADAPTER], store, sealer, vault, now)
+    parts = Parts(GATEWAY, "gateway", partners, policy, {ADAPTER.name: ADAPTER}, store, sealer, vault, now)
     services = Services(
         acceptor=Acceptor(parts, lane_key=b"k" * 32, houses={}),
         postbus=Postbus(parts, Outgoing(parts)),

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import strategies as st
 from lxml import etree
 
-from adapters.bij import ADAPTER as BIJ
-from adapters.zsm.afdoening import ADAPTER as ZSM
-from gateway.formats.dialect import XmlAdapter
+from adapters.bij import BIJ_1 as BIJ
+from adapters.zsm.afdoening import ZSM_1 as ZSM
+from gateway.formats.dialect import XmlDialect
 from gateway.formats.xmldoc import XSI
 from gateway.resources import folder
 
@@ -25,15 +25,15 @@ XSD = "{http://www.w3.org/2001/XMLSchema}"
 
 ADAPTERS = (BIJ, ZSM)
 ROOTS = [(adapter, document.root) for adapter in ADAPTERS for document in adapter.documents]
-KINDS = {adapter.mapping(root).soort: adapter for adapter, root in ROOTS}
+KINDS = {adapter.mappings[root].soort: adapter for adapter, root in ROOTS}
 VIJF = ("werk-en-inkomen", "huisvesting", "financien", "identiteitsbewijs", "zorg")
 
 
-def schema(adapter: XmlAdapter) -> Path:
-    return SCHEMAS / adapter.dialect / adapter.documents[0].schema
+def schema(adapter: XmlDialect) -> Path:
+    return SCHEMAS / adapter.name / adapter.documents[0].schema
 
 
-def _lax(adapter: XmlAdapter, root: str) -> Generator:
+def _lax(adapter: XmlDialect, root: str) -> Generator:
     """A generator that leaves it to `document` to make the basisvoorwaarden differ."""
     made = generator(schema(adapter), root.partition(":")[2])
     tree = etree.parse(str(schema(adapter)))
@@ -43,7 +43,7 @@ def _lax(adapter: XmlAdapter, root: str) -> Generator:
     return made
 
 
-def document(adapter: XmlAdapter, root: str, seed: int) -> etree._Element:
+def document(adapter: XmlDialect, root: str, seed: int) -> etree._Element:
     """A valid document with what a schema cannot ask for: BSNs that pass the 11-proef."""
     made = _lax(adapter, root).valid(seed)
     for node in made.iter("{*}bsn"):

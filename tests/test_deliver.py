@@ -31,8 +31,8 @@ def test_what_was_removed_does_not_arrive(world: World) -> None:
     seen: list[bytes] = []
     plain = world.adapter.render
 
-    def render(bericht: Any, *, dialect: str) -> Any:
-        made = plain(bericht, dialect=dialect)
+    def render(bericht: Any, root: str = "") -> Any:
+        made = plain(bericht, root)
         seen.append(made.document)
         return made
 
@@ -192,7 +192,7 @@ def test_any_other_answer_is_tried_again(world: World, status: int) -> None:
 
 def test_what_the_receiver_cannot_express_is_dead(world: World) -> None:
     world.send()
-    world.adapter.dialects = frozenset({"iets-anders/1"})
+    world.wire_up(dialects={"iets-anders/1": world.adapter})
     assert [(o.state, o.code) for o in world.run()] == [(State.DOOD, "niet-uitdrukbaar")]
 
 

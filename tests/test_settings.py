@@ -29,7 +29,7 @@ def test_what_init_writes_is_read_back(tmp_path: Path) -> None:
     assert settings.database_url == f"sqlite:///{tmp_path}/gateway.db"
     assert settings.at(settings.tls.key) == tmp_path / "pki" / "gateway-tls.key"
     zsm, landelijk = settings.partner
-    assert (zsm.transport, zsm.dialect_for("bekendheidsuitslag")) == ("postbus", "stuf-jz/1.0.9")
+    assert (zsm.transport, zsm.dialects_for("bekendheidsuitslag")) == ("postbus", ["stuf-jz/1.0.9"])
     assert landelijk.url == f"https://127.0.0.1:{VALUES['landelijk_port']}/v1/berichten"
     assert landelijk.works_for("baronie") and not landelijk.works_for("elders")
 

@@ -124,32 +124,29 @@ class TestClock:
 class JsonAdapter:
     """A dialect that is the canonical message itself, as JSON; counts its renderings."""
 
-    name = "json"
-    dialects = frozenset({DIALECT})
-
     def __init__(self) -> None:
-        self.rendered = 0
+        self.name, self.rendered = DIALECT, 0
 
     def load(self) -> None:
         """Nothing to compile."""
 
-    def recognises(self, document: bytes) -> tuple[str, str] | None:
-        return (DIALECT, "json") if document.startswith(b"{") else None
+    def recognises(self, document: bytes) -> str | None:
+        return "json" if document.startswith(b"{") else None
 
-    def validate(self, document: bytes, *, dialect: str) -> None:
-        self.parse(document, dialect=dialect)
+    def validate(self, document: bytes) -> None:
+        self.parse(document)
 
-    def parse(self, document: bytes, *, dialect: str) -> Parsed:
+    def parse(self, document: bytes) -> Parsed:
         try:
             bericht = lees(orjson.loads(document))
         except orjson.JSONDecodeError as error:
             raise InvalidDocument("Het document is geen JSON.") from error
-        return Parsed(dialect, bericht.soort, bericht, ())
+        return Parsed(self.name, bericht.soort, bericht, ())
 
-    def render(self, bericht: Bericht, *, dialect: str) -> Rendered:
+    def render(self, bericht: Bericht, root: str = "") -> Rendered:
         self.rendered += 1
         document = {**schrijf(bericht), "subject": f"rendering {self.rendered}"}
-        return Rendered(dialect, bericht.soort, "application/json", orjson.dumps(document), ())
+        return Rendered(self.name, bericht.soort, "application/json", orjson.dumps(document), ())
 
 
 @dataclass
@@ -229,7 +226,7 @@ class World:
             systeem="zvh-gateway",
             partners=self.partners,
             policy=self.policy,
-            adapters=[self.adapter],
+            dialects={self.adapter.name: self.adapter},
             store=self.store,
             sealer=self.sealer,
             vault=self.vault,

@@ -8,38 +8,35 @@ from gateway.errors import UnknownDocument
 from gateway.formats import jsondoc
 from gateway.model import SOORTEN, json_schema, lees, schrijf
 from gateway.model.envelop import Bericht, kind_of
-from gateway.ports import Parsed, Rendered
-
-DIALECT = "landelijk/1.0"
+from gateway.ports import Adapter, Parsed, Rendered
 
 
-class NationalAdapter:
-    """A ports.Adapter without mapping: the document is the canonical message."""
+class Landelijk:
+    """A ports.Dialect without mapping: the document is the canonical message."""
 
-    name = "national"
-    dialects = frozenset({DIALECT})
+    name = "landelijk/1.0"
 
     def load(self) -> None:
         for kind in SOORTEN:
             _schema(kind)
 
-    def recognises(self, document: bytes) -> tuple[str, str] | None:
+    def recognises(self, document: bytes) -> str | None:
         """Raises what `jsondoc.read` raises for JSON that is unsafe or not well-formed."""
         if document.lstrip()[:1] not in (b"{", b"["):
             return None
         kind = _kind(jsondoc.read(document))
-        return (DIALECT, kind) if kind in SOORTEN else None
+        return kind if kind in SOORTEN else None
 
-    def validate(self, document: bytes, *, dialect: str) -> None:
+    def validate(self, document: bytes) -> None:
         self._checked(document)
 
-    def parse(self, document: bytes, *, dialect: str) -> Parsed:
+    def parse(self, document: bytes) -> Parsed:
         kind, event = self._checked(document)
-        return Parsed(DIALECT, kind, lees(event), ())
+        return Parsed(self.name, kind, lees(event), ())
 
-    def render(self, bericht: Bericht, *, dialect: str) -> Rendered:
+    def render(self, bericht: Bericht, root: str = "") -> Rendered:
         document = orjson.dumps(schrijf(bericht))
-        return Rendered(DIALECT, bericht.soort, "application/json", document, ())
+        return Rendered(self.name, bericht.soort, "application/json", document, ())
 
     def _checked(self, document: bytes) -> tuple[str, dict[str, object]]:
         event = jsondoc.read(document)
@@ -59,4 +56,4 @@ def _schema(kind: str) -> jsondoc.JsonSchema:
     return jsondoc.JsonSchema(json_schema(kind))
 
 
-ADAPTER = NationalAdapter()
+ADAPTER = Adapter("national", (Landelijk(),))

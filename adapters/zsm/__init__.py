@@ -1,25 +1,7 @@
-"""ZSM and the OM: StUF-JZ 1.0.9 as the chain speaks it."""
+"""ZSM and the OM: StUF-JZ as the chain speaks it, and the decision it has no message for."""
 
-from gateway.formats.dialect import Document, XmlAdapter
-from gateway.formats.stuf import CONVERTERS, PREFIXES
+from adapters.zsm.afdoening import ZSM_1
+from gateway.formats.stufjz import STUF_JZ
+from gateway.ports import Adapter
 
-_VV = "vv/jz0100_msg_vvberichten_resolved2025.xsd"
-_GM = "gm/jz0100_msg_gmberichten_resolved2025.xsd"
-_VT = "vt/jz0100_msg_vtberichten_resolved2025.xsd"
-
-ADAPTER = XmlAdapter(
-    name="zsm",
-    dialect="stuf-jz/1.0.9",
-    prefixes=PREFIXES,
-    converters=CONVERTERS,
-    documents=(
-        Document("JZ:vcobDi01", "jz-vv.xsd", _VV),
-        Document("JZ:ucobDi01", "jz-vv.xsd", _VV),
-        Document("JZ:vciDi01", "jz-vv.xsd", _VV),
-        Document("JZ:uciDi01", "jz-vv.xsd", _VV),
-        Document("JZ:meldingGeneriekDi01", "jz-gm.xsd", _GM),
-        Document("JZ:uitkomstMeldingGeneriekDi01", "jz-gm.xsd", _GM),
-        Document("JZ:vtMeldingDi01", "jz-vt.xsd", _VT),
-        Document("JZ:vtTerugkoppelingDi01", "jz-vt.xsd", _VT),
-    ),
-)
+ADAPTER = Adapter("zsm", (STUF_JZ, ZSM_1))

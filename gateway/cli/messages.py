@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.bootstrap import load_adapters
+from gateway.bootstrap import load_dialects
 from gateway.cli.offline import read, recognise
 from gateway.cli.output import HERE, Dir, Json, records, table, write_json
 from gateway.errors import NotFound
@@ -37,8 +37,8 @@ def send(file: File, partner: As, dir: Dir = HERE, json: Json = False) -> None:
     from gateway.simulators.party import Party
 
     document = read(file)
-    adapter, dialect, _ = recognise(document, load_adapters())
-    bericht = adapter.parse(document, dialect=dialect).bericht
+    dialect, _ = recognise(document, load_dialects())
+    bericht = dialect.parse(document).bericht
     form = "application/xml" if document.lstrip()[:1] == b"<" else "application/json"
     with Party(load(dir), partner).client as client:
         sent = client.send(document, message_id=bericht.id, kind=bericht.soort, content_type=form)

@@ -1,15 +1,15 @@
 """`check` and `translate`: what the gateway would say of documents. Needs no working directory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gateway import errors
-from gateway.bootstrap import load_adapters
+from gateway.bootstrap import load_dialects
 from gateway.cli.output import Exit, Json, stderr, table, write_json
-from gateway.ports import Adapter, Rendered
+from gateway.ports import Dialect, Rendered
 
 Files = Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)]
 To = Annotated[str, typer.Option("--to", metavar="DIALECT", help="For example landelijk/1.0.")]
@@ -18,19 +18,18 @@ Out = Annotated[Path | None, typer.Option("--out", help="Folder to write to.")]
 
 def check(files: Files, json: Json = False) -> None:
     """Check documents against schema and meaning; exit 1 if any is refused."""
-    adapters = load_adapters()
-    _report([_judge(file, adapters)[0] for _, file in _progress(files)], as_json=json)
+    dialects = load_dialects()
+    _report([_judge(file, dialects)[0] for _, file in _progress(files)], as_json=json)
 
 
 def translate(files: Files, to: To, out: Out = None, json: Json = False) -> None:
     """Translate documents to another dialect and account for what is lost on the way."""
-    adapters, lines, taken = load_adapters(), [], set[Path]()
-    writers = {dialect: adapter for adapter in adapters for dialect in adapter.dialects}
-    if to not in writers:
-        known = ", ".join(sorted(writers))
+    dialects, lines, taken = load_dialects(), [], set[Path]()
+    if to.partition("#")[0] not in dialects:
+        known = ", ".join(sorted(dialects))
         raise errors.BadRequest(f"{to} is no dialect of this gateway: it has {known}.")
     for folder, file in _progress(files):
-        line, made = _judge(file, adapters, writer=writers[to], to=to)
+        line, made = _judge(file, dialects, to)
         if made and out:
             line["out"] = str(_write(made, out / file.relative_to(folder), taken))
         elif made and json:
@@ -42,11 +41,11 @@ def translate(files: Files, to: To, out: Out = None, json: Json = False) -> None
         _report(lines, as_json=json)
 
 
-def recognise(document: bytes, adapters: list[Adapter]) -> tuple[Adapter, str, str]:
-    """Adapter, dialect and root of a document. Raises UnknownDocument, or why it is unreadable."""
-    for adapter in adapters:
-        if found := adapter.recognises(document):
-            return adapter, *found
+def recognise(document: bytes, dialects: Mapping[str, Dialect]) -> tuple[Dialect, str]:
+    """Dialect and root of a document. Raises UnknownDocument, or why it is unreadable."""
+    for dialect in dialects.values():
+        if root := dialect.recognises(document):
+            return dialect, root
     raise errors.UnknownDocument
 
 
@@ -67,19 +66,21 @@ def read(file: Path) -> bytes:
 
 
 def _judge(
-    file: Path, adapters: list[Adapter], *, writer: Adapter | None = None, to: str = ""
+    file: Path, dialects: Mapping[str, Dialect], to: str = ""
 ) -> tuple[dict[str, Any], Rendered | None]:
-    """All that the gateway finds about a file, and its translation if a writer is given."""
+    """All that the gateway finds about a file, and its translation if a dialect is given."""
     line: dict[str, Any] = dict.fromkeys(("file", "dialect", "root", "valid", "code", "path"))
     line |= {"file": str(file), "valid": False, "loss": []}
     made = None
     try:
         document = read(file)
-        adapter, line["dialect"], line["root"] = recognise(document, adapters)
-        adapter.validate(document, dialect=line["dialect"])
+        dialect, line["root"] = recognise(document, dialects)
+        line["dialect"] = dialect.name
+        dialect.validate(document)
         line["valid"] = True
-        parsed = adapter.parse(document, dialect=line["dialect"])
-        made = writer.render(parsed.bericht, dialect=to) if writer else None
+        parsed = dialect.parse(document)
+        name, _, root = to.partition("#")
+        made = dialects[name].render(parsed.bericht, root) if to else None
         loss = parsed.loss + (made.loss if made else ())
         line["loss"] = [{"path": x.path, "category": x.category, "how": x.how} for x in loss]
     except errors.GatewayError as error:

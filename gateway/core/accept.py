@@ -47,7 +47,6 @@ class Acceptor:
     """Takes messages in. `houses` maps the OIN of a Zorg- en Veiligheidshuis to its code."""
 
     parts: Parts
-    lane_key: bytes
     houses: Mapping[str, str]
 
     def accept(self, body: bytes, *, tls_oin: str) -> Accepted:
@@ -109,11 +108,11 @@ class Acceptor:
     def _read(self, opened: Unsealed) -> Parsed:
         """What it says, if the signer may write it; a system's dialects are part of its agreement."""
         sender, envelope = opened.signer, opened.envelope
-        recognised = ((a, a.recognises(opened.document)) for a in self.parts.adapters)
-        adapter, dialect = next(((a, found[0]) for a, found in recognised if found), (None, ""))
-        if adapter is None or dialect not in sender.dialects.values():
+        spoken = (dialect for n, dialect in self.parts.dialects.items() if n in sender.spoken)
+        dialect = next((d for d in spoken if d.recognises(opened.document)), None)
+        if dialect is None:
             raise errors.UnknownDocument()
-        parsed = adapter.parse(opened.document, dialect=dialect)
+        parsed = dialect.parse(opened.document)
         bericht = parsed.bericht
         # A partner writes as itself, under a registered name, or for a house it works for.
         writers = {sender.oin, *sender.senders}
@@ -157,7 +156,7 @@ class Acceptor:
         for receiver in routing.receivers(self.parts, bericht, sender, asked):
             try:
                 ruling = policy.decide(bericht, sender, receiver, now.date())
-                _, removed = strip(bericht, ruling.categories)
+                _, removed = strip(bericht, ruling)
             except errors.NotAllowed as error:
                 log.info("receiver_excluded", partner=receiver.name, kind=kind)
                 refusal = error
@@ -165,11 +164,12 @@ class Acceptor:
             delivery = ports.NewDelivery(
                 id=ids.new_id(now),
                 receiver=receiver.name,
-                dialect=receiver.dialect_for(kind),
-                lane=ids.lane(self.lane_key, receiver.name, sender.oin, ordered_by),
+                dialect=receiver.dialects_for(kind, asked.root if asked else "")[0],
+                lane=ids.lane(self.parts.lane_key, receiver.name, sender.oin, ordered_by),
                 deadline_hours=receiver.deadline_hours,
                 pull=receiver.transport == "postbus",
                 removed=removed,
+                not_before=ruling.not_before,
             )
             allowed.append((ruling, delivery))
         if refusal and not allowed:
@@ -210,6 +210,7 @@ class Acceptor:
             receipt=receipt,
             loss=parsed.loss,
             deliveries=tuple(delivery for _, delivery in allowed),
+            replaces=bericht.data.herroept(),
             grounds=" | ".join(dict.fromkeys(ruling.grounds for ruling, _ in allowed)),
         )
 

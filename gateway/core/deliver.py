@@ -79,8 +79,7 @@ class Deliverer:
             # (3) doelbinding as it is today; the document as it was made the first time
             receiver, allowed = self._allowed(bericht, record)
             if not record.digest:
-                made = self._adapter(record).render(allowed, dialect=record.dialect)
-                record = self.outgoing.keep(record, made)
+                record = self.outgoing.keep(record, self._rendered(allowed, record, receiver))
             if record.pull:
                 outcome = Outcome(State.ONDERWEG, "Ligt in de postbus van de ontvanger.")
             else:
@@ -106,16 +105,25 @@ class Deliverer:
         if sender is None or receiver is None:
             raise errors.NotAllowed("De afzender of de ontvanger is geen partner meer.")
         ruling = self.parts.policy.decide(bericht, sender, receiver, self.parts.now().date())
-        stripped, removed = strip(bericht, ruling.categories)
+        stripped, removed = strip(bericht, ruling)
         if not set(removed) <= set(record.removed):
             raise errors.NotAllowed("De doelbinding is sinds de aanname beperkt.")
         return receiver, stripped
 
-    def _adapter(self, record: DeliveryRecord) -> ports.Adapter:
-        for adapter in self.parts.adapters:
-            if record.dialect in adapter.dialects:
-                return adapter
-        raise errors.NotExpressible(f"Dialect {record.dialect} kent deze gateway niet.")
+    def _rendered(
+        self, bericht: Bericht, record: DeliveryRecord, receiver: Partner
+    ) -> ports.Rendered:
+        """In the dialect of the delivery or, if that cannot say it, the receiver's next."""
+        failure = errors.NotExpressible(f"{receiver.name} heeft geen dialect voor dit bericht.")
+        for wanted in dict.fromkeys((record.dialect, *receiver.dialects_for(bericht.soort))):
+            name, _, root = wanted.partition("#")
+            try:
+                return self.parts.dialects[name].render(bericht, root)
+            except errors.NotExpressible as error:
+                failure = error
+            except KeyError:
+                failure = errors.NotExpressible(f"Dialect {name} kent deze gateway niet.")
+        raise failure
 
     def _renew(self, delivery_id: str) -> bool:
         return self.parts.store.renew([delivery_id], lease_s=LEASE_S, now=self.parts.now())

@@ -1,12 +1,12 @@
 """What the core works with: the ports, the partners and the rules, whatever stands behind them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.core.policy import Policy
 from gateway.model.partner import Partner
-from gateway.ports import Adapter, Sealer, Store, Vault
+from gateway.ports import Dialect, Sealer, Store, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,9 @@ class Parts:
     systeem: str
     partners: Mapping[str, Partner]
     policy: Policy
-    adapters: Sequence[Adapter]
+    dialects: Mapping[str, Dialect]
     store: Store
     sealer: Sealer
     vault: Vault
     now: Callable[[], datetime]
+    lane_key: bytes

@@ -24,6 +24,9 @@ ROLES = """om politie dji justid veilig-thuis rvdk reclassering
 ABOUT_PERSONS = frozenset(Wgs) - {Wgs.GEEN, Wgs.VRIJE_TEKST}
 """The categories a rule can name: the closed list of Wgs art. 2.30(1)(a)."""
 
+FLAGS = ("nationaliteit", "skn", "strafbepaling", "melder")
+"""Marks of fields (metadata in the model) that pass only where a rule says so."""
+
 MAX_RETENTION_DAYS = 5 * 365  # Wgs art. 1.8(7): at most five years after first processing
 
 
@@ -49,17 +52,34 @@ class KindRow(Part, strict=True):
 
 
 class Rule(Part, strict=True):
-    """One `[[regel]]`: from one role to another, while its convenant is in force."""
+    """
+    One `[[regel]]`: between roles, while its convenant is in force.
 
-    soort: str
-    van: Role
-    naar: Role
+    With `alle` every category passes, and so free text. The last four open what stays closed else:
+    mappings/doelbinding.toml says what each is for.
+    """
+
+    soort: list[Kind] = Field(min_length=1)
+    van: list[Role] = Field(min_length=1)
+    naar: list[Role] = Field(min_length=1)
     convenant: Text
     geldig_van: date
     geldig_tot: date
     grondslag: list[Text] = Field(min_length=1)
-    categorieen: list[Category] = Field(min_length=1)
+    categorieen: list[Category] = []
+    alle: bool = False
     bewaartermijn_dagen: int = Field(gt=0, le=MAX_RETENTION_DAYS)
+    nationaliteit: bool = False
+    skn: bool = False
+    strafbepaling: bool = False
+    melder: bool = False
+    vooraf_dagen: int | None = None
+
+    @model_validator(mode="after")
+    def _says_what_passes(self) -> Self:
+        if self.alle == bool(self.categorieen):
+            raise ValueError("a rule has either categorieen or alle")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +89,8 @@ class Ruling:
     grounds: str
     destroy_by: date
     categories: frozenset[Wgs]
+    closed: frozenset[str]  # those of FLAGS that do not pass
+    not_before: date | None = None  # held until then (Bjsg art. 11a lid 3)
 
 
 class Policy(Part, strict=True):
@@ -93,8 +115,8 @@ class Policy(Part, strict=True):
     @model_validator(mode="after")
     def _rules_can_apply(self) -> Self:
         for rule in self.regel:
-            if rule.soort not in self.soort:
-                raise ValueError(f"a rule is about {rule.soort}, of which there is no table")
+            if unknown := sorted(set(rule.soort) - self.soort.keys()):
+                raise ValueError(f"a rule is about {unknown[0]}, of which there is no table")
             if rule.geldig_van > rule.geldig_tot:
                 raise ValueError(f"a rule ends on {rule.geldig_tot}, before it begins")
         return self
@@ -126,28 +148,41 @@ class Policy(Part, strict=True):
         if kind not in receiver.receives:
             raise NotAllowed(f"De afspraak met de ontvanger omvat geen {kind}.")
         for rule in self.regel:
-            meant = (rule.soort, rule.van, rule.naar) == (kind, sender.role, receiver.role)
+            meant = sender.role in rule.van and receiver.role in rule.naar and kind in rule.soort
             if meant and rule.geldig_van <= today <= rule.geldig_tot:
                 grounds = f"{'; '.join(rule.grondslag)} ({rule.convenant})"
                 destroy_by = today + timedelta(days=rule.bewaartermijn_dagen)
-                return Ruling(grounds, destroy_by, frozenset(map(Wgs, rule.categorieen)))
+                categories = ABOUT_PERSONS if rule.alle else frozenset(map(Wgs, rule.categorieen))
+                closed = {flag for flag in FLAGS if not getattr(rule, flag)}
+                held = _held(bericht, rule.vooraf_dagen)
+                return Ruling(grounds, destroy_by, categories, frozenset(closed), held)
         raise NotAllowed(f"Geen geldige regel voor {kind} van {sender.role} naar {receiver.role}.")
 
 
-def strip(bericht: Bericht, categories: frozenset[Wgs]) -> tuple[Bericht, tuple[Loss, ...]]:
+def _held(bericht: Bericht, days: int | None) -> date | None:
+    """The first day on which the coming return that a message tells of may be told."""
+    if days is None or (expected := bericht.data.terugkeerdatum()) is None:
+        return None
+    return date.fromisoformat(f"{expected}-01-01"[:10]) - timedelta(days=days)
+
+
+def strip(bericht: Bericht, ruling: Ruling) -> tuple[Bericht, tuple[Loss, ...]]:
     """
-    The message without what the categories do not cover, and what was removed: paths, no values.
+    The message without what the ruling does not cover, and what was removed: paths, no values.
 
     Raises:
         NotAllowed: a field without which the message makes no sense would have to go.
     """
-    everything = {Wgs.VRIJE_TEKST} if categories >= ABOUT_PERSONS else set()
+    everything = {Wgs.VRIJE_TEKST} if ruling.categories >= ABOUT_PERSONS else set()
     removed: dict[Loss, None] = {}
-    data = _strip(bericht.data, {Wgs.GEEN, *categories, *everything}, "data", removed)
+    allowed = {Wgs.GEEN, *ruling.categories, *everything}
+    data = _strip(bericht.data, allowed, ruling.closed, "data", removed)
     return bericht.model_copy(update={"data": data}), tuple(removed)
 
 
-def _strip(part: Deel, allowed: Collection[str], at: str, removed: dict[Loss, None]) -> Deel:
+def _strip(
+    part: Deel, allowed: Collection[str], closed: frozenset[str], at: str, removed: dict[Loss, None]
+) -> Deel:
     reasons = dict(part.geen_waarde)
     update: dict[str, Any] = {"geen_waarde": reasons}
     for name, field in type(part).model_fields.items():
@@ -156,14 +191,20 @@ def _strip(part: Deel, allowed: Collection[str], at: str, removed: dict[Loss, No
             continue
         alias = field.alias or name
         path, category = f"{at}.{alias}", categorie(field)
-        if category not in allowed:
+        if category not in allowed or _marked(part, field, closed):
             if field.is_required():
                 raise NotAllowed("De ontvanger mag een verplicht veld niet krijgen.", path=path)
             update[name] = field.default
             reasons[alias] = GeenWaarde.NIET_GEAUTORISEERD
             removed[Loss(path, category, "weg", GeenWaarde.NIET_GEAUTORISEERD.value)] = None
         elif isinstance(value, Deel):
-            update[name] = _strip(value, allowed, path, removed)
+            update[name] = _strip(value, allowed, closed, path, removed)
         elif isinstance(value, tuple) and isinstance(value[0], Deel):
-            update[name] = tuple(_strip(item, allowed, path, removed) for item in value)
+            update[name] = tuple(_strip(item, allowed, closed, path, removed) for item in value)
     return part.model_copy(update=update)
+
+
+def _marked(part: Deel, field: Any, closed: frozenset[str]) -> bool:
+    """Whether a field bears a mark that is closed; `melder` only on who reported."""
+    marks = closed & field.json_schema_extra.keys()
+    return bool(marks - {"melder"}) or ("melder" in marks and getattr(part, "rol", "") == "melder")

@@ -1,5 +1,6 @@
 """Who gets a message: the one who asked, or the partners that take its kind for its house."""
 
+from gateway.core import ids
 from gateway.core.parts import Parts
 from gateway.errors import NoReceiver, UnknownQuestion
 from gateway.model.envelop import Bericht
@@ -14,10 +15,14 @@ def question(parts: Parts, bericht: Bericht, sender: Partner) -> MessageRecord |
     Raises:
         UnknownQuestion: it answers, but not a question of the right kind asked of the sender.
     """
-    id, kind = bericht.antwoordop, parts.policy.answers.get(bericht.soort)
+    id, kind, case = bericht.antwoordop, parts.policy.answers.get(bericht.soort), bericht.data.zaak()
     if not id and not kind:
         return None
     found = parts.store.question_from(id, answered_by=sender.name) if id else None
+    if not id and case:  # some answers refer to the zaak: its lane tells who asked about it
+        askers = {partner.oin for partner in parts.partners.values()}
+        lanes = [ids.lane(parts.lane_key, sender.name, asker, case) for asker in askers]
+        found = parts.store.newest_in(lanes)
     if not found or (kind and found.kind != kind):
         raise UnknownQuestion(path="antwoordop")
     return found
@@ -40,5 +45,5 @@ def receivers(
 
 
 def _takes(partner: Partner, bericht: Bericht) -> bool:
-    named = bericht.soort in partner.receives and partner.dialect_for(bericht.soort)
+    named = bericht.soort in partner.receives and partner.dialects_for(bericht.soort)
     return bool(named) and partner.works_for(bericht.huis)

@@ -27,7 +27,7 @@ class Document:
 
     root: str  # prefixed name
     schema: str  # below schemas/<dialect>/
-    normative: str  # below the folder of normative schemas
+    normative: str = ""  # below the folder of normative schemas; empty when the dialect is ours
 
     @property
     def name(self) -> str:
@@ -36,27 +36,24 @@ class Document:
 
 
 @dataclass(frozen=True)
-class XmlAdapter:
+class XmlDialect:
     """
-    A ports.Adapter over one XML dialect. Everything it knows of the dialect stands in files:
-    `schemas/<dialect>/`, `mappings/<folder>/<root>.toml` with `dialect.toml` and `fragmenten.toml`.
+    A ports.Dialect of XML. All it knows stands in files: `schemas/<name>/`, and in
+    `mappings/<name without version>/` a `<root>.toml` each, `dialect.toml` and `fragmenten.toml`.
+
+    A document may stand in a SOAP 1.1 envelope; ours do not.
 
     `normative` is the folder with the owner's own schemas, when documents are to be checked by those.
     """
 
     name: str
-    dialect: str
     prefixes: Table[str, str]
     documents: tuple[Document, ...]
     converters: Table[str, Converter]
     normative: Path | None = None
 
-    @property
-    def dialects(self) -> frozenset[str]:
-        return frozenset({self.dialect})
-
-    def with_schemas(self, normative: Path) -> XmlAdapter:
-        """The same adapter, checking documents by the schemas in this folder."""
+    def with_schemas(self, normative: Path) -> XmlDialect:
+        """The same dialect, checking documents by the owner's schemas where there are any."""
         return replace(self, normative=normative)
 
     def load(self) -> None:
@@ -67,18 +64,18 @@ class XmlAdapter:
             if left := mapping.unmapped():
                 raise errors.MappingInvalid(f"{mapping.name}: geen rij voor {', '.join(left)}.")
 
-    def recognises(self, document: bytes) -> tuple[str, str] | None:
+    def recognises(self, document: bytes) -> str | None:
         """Raises what `xmldoc.read` raises for XML that is unsafe or not well-formed."""
         start = document.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
         if start not in (b"<", b"\xff", b"\xfe"):
             return None
-        found = self._by_tag.get(xmldoc.read(document).tag)
-        return (self.dialect, found.name) if found else None
+        found = self._by_tag.get(xmldoc.unwrapped(xmldoc.read(document)).tag)
+        return found.name if found else None
 
-    def validate(self, document: bytes, *, dialect: str) -> None:
+    def validate(self, document: bytes) -> None:
         self._valid(document)
 
-    def parse(self, document: bytes, *, dialect: str) -> Parsed:
+    def parse(self, document: bytes) -> Parsed:
         root, found = self._valid(document)
         mapping = self.mappings[found.root]
         event, loss = mapping.parse(xmldoc.to_tree(root, self.structures[found.root]))
@@ -91,30 +88,31 @@ class XmlAdapter:
         except errors.InvalidDocument as error:
             error.path = mapping.place(error.path or "")  # the sender knows its own names
             raise
-        return Parsed(dialect, found.name, bericht, tuple(loss))
+        return Parsed(self.name, found.name, bericht, tuple(loss))
 
-    def render(self, bericht: Bericht, *, dialect: str) -> Rendered:
-        found = self._by_kind.get(bericht.soort)
+    def render(self, bericht: Bericht, root: str = "") -> Rendered:
+        say_it = (d for d in self.documents if self.mappings[d.root].soort == bericht.soort)
+        found = next((d for d in say_it if root in ("", d.name)), None)
         if found is None:
-            raise errors.NotExpressible(f"{self.dialect} kent geen {bericht.soort}.")
+            raise errors.NotExpressible(f"{self.name} kent geen {root or bericht.soort}.")
         tree, loss = self.mappings[found.root].render(schrijf(bericht))
         written = xmldoc.to_xml(tree, self.structures[found.root])
         try:
             self._schemas[found.root].validate(xmldoc.read(written))
         except errors.InvalidDocument as error:
             raise errors.NotExpressible(error.detail, path=error.path) from error
-        return Rendered(dialect, found.name, "application/xml", written, tuple(loss))
+        return Rendered(self.name, found.name, "application/xml", written, tuple(loss))
 
     @cached_property
     def structures(self) -> dict[str, Element]:
         """By root."""
-        base = Path(str(folder("schemas"))) / self.dialect
+        base = self._folder
         return {d.root: structure(base / d.schema, d.root, self.prefixes) for d in self.documents}
 
     @cached_property
     def mappings(self) -> dict[str, Mapping]:
         """By root."""
-        base = folder("mappings") / self.dialect.partition("/")[0]
+        base = folder("mappings") / self.name.partition("/")[0]
         converters = {**codes.tables(), **self.converters}
         fragments = read_toml(base / "fragmenten.toml")
         shared = Shared(converters, fragments, **read_toml(base / "dialect.toml"))
@@ -129,7 +127,7 @@ class XmlAdapter:
 
     def _valid(self, document: bytes) -> tuple[etree._Element, Document]:
         """The root element of a document that its schema accepts, and which document it is."""
-        root = xmldoc.read(document)
+        root = xmldoc.unwrapped(xmldoc.read(document))
         found = self._by_tag.get(root.tag)
         if found is None:
             raise errors.UnknownDocument(
@@ -141,16 +139,20 @@ class XmlAdapter:
     @cached_property
     def _schemas(self) -> dict[str, xmldoc.XmlSchema]:
         """By root; documents that share an XSD share its compiled schema."""
-        base = self.normative or Path(str(folder("schemas"))) / self.dialect
-        files = {d.root: d.normative if self.normative else d.schema for d in self.documents}
-        made = {file: xmldoc.XmlSchema(base / file, self.prefixes) for file in {*files.values()}}
+        files = {
+            d.root: self.normative / d.normative
+            if self.normative and d.normative
+            else self._folder / d.schema
+            for d in self.documents
+        }
+        made = {file: xmldoc.XmlSchema(file, self.prefixes) for file in {*files.values()}}
         return {root: made[file] for root, file in files.items()}
+
+    @property
+    def _folder(self) -> Path:
+        return Path(str(folder("schemas"))) / self.name
 
     @cached_property
     def _by_tag(self) -> dict[str, Document]:
         prefixed = {f"{prefix}:": f"{{{space}}}" for prefix, space in self.prefixes.items()}
         return {prefixed[d.root.removesuffix(d.name)] + d.name: d for d in self.documents}
-
-    @cached_property
-    def _by_kind(self) -> dict[str, Document]:
-        return {self.mappings[d.root].soort: d for d in self.documents}

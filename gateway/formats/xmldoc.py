@@ -28,6 +28,7 @@ MAX_MARKUP = 500_000
 
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 _XSD = "{http://www.w3.org/2001/XMLSchema}"
+_SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _SPACE = re.compile("[ \t\r\n]+")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
@@ -65,6 +66,16 @@ def read(document: bytes) -> etree._Element:
     if _too_deep(root):
         raise errors.TooDeep(f"Dieper genest dan {MAX_DEPTH} niveaus.")
     return root
+
+
+def unwrapped(root: etree._Element) -> etree._Element:
+    """The document in a SOAP 1.1 envelope, where there is one; else `root` itself."""
+    if root.tag != f"{_SOAP}Envelope":
+        return root
+    inside = [child for body in root.iterchildren(f"{_SOAP}Body") for child in body]
+    if len(inside) != 1:
+        raise errors.InvalidDocument("De body van een SOAP-envelop bevat precies een document.")
+    return inside[0]
 
 
 # What the partner must know, by error type of libxml2.

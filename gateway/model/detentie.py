@@ -84,6 +84,9 @@ class BijMelding(Inhoud):
     def zaak(self) -> str | None:
         return self.melding.identificatie
 
+    def terugkeerdatum(self) -> str | None:
+        return self.melding.terugkeer.datum
+
 
 class BijWeging(Inhoud):
     """What the burgemeester made of a bij-melding."""

@@ -59,6 +59,14 @@ class Inhoud(Deel):
         """The sender's case id, by which messages stay in order; None when there is none."""
         return None
 
+    def terugkeerdatum(self) -> str | None:
+        """The day of a return that may be told only so long beforehand; None for most kinds."""
+        return None
+
+    def herroept(self) -> str | None:
+        """The id, at the same sender, of the message that this one takes the place of."""
+        return None
+
 
 class Bericht(BaseModel):
     """

@@ -29,6 +29,9 @@ class Herroeping(Inhoud):
     def zaak(self) -> str | None:
         return self.betreft.zaak
 
+    def herroept(self) -> str | None:
+        return self.betreft.berichtid
+
 
 class Correctie(Herroeping):
     """The message as it should have been; supersedes the original where that was not delivered."""

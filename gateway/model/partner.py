@@ -8,8 +8,10 @@ class Partner:
     """
     One system of one organisation.
 
-    `dialects` maps a canonical kind to the dialect it gets it in, `"*"` to the default. `sends` and
-    `receives` are the agreement. `transport` is `push` (with `url`) or `postbus`. `senders` holds the
+    `dialects` maps a canonical kind to the dialects it gets it in, by preference and with a space
+    between; `"*"` is for every other kind. `dialect#root` picks one document of a dialect, and the
+    key `kind@root` is for the answer to a document of that root. `sends` and `receives` are the
+    agreement. `transport` is `push` (with `url`) or `postbus`. `senders` holds the
     StUF `organisatie` values this partner may write documents as, beside its own OIN.
     """
 
@@ -26,9 +28,20 @@ class Partner:
     senders: frozenset[str] = frozenset()
     deadline_hours: float = 72.0
 
-    def dialect_for(self, kind: str) -> str:
-        """The dialect in which this partner gets a kind; empty when it has none."""
-        return self.dialects.get(kind) or self.dialects.get("*", "")
+    def dialects_for(self, kind: str, asked: str = "") -> list[str]:
+        """
+        The dialects for a kind, the preferred one first; empty when there is none.
+
+        `asked` is the root of the document that it answers.
+        """
+        found = (self.dialects.get(key) for key in (f"{kind}@{asked}", kind, "*"))
+        return next((names for names in found if names), "").split()
+
+    @property
+    def spoken(self) -> set[str]:
+        """Every dialect it may write in."""
+        names = " ".join(self.dialects.values()).split()
+        return {name.partition("#")[0] for name in names}
 
     def works_for(self, house: str | None) -> bool:
         """Whether it works for the house; for no house in particular only if it works for all."""

@@ -125,7 +125,7 @@ class Betrokkene(Deel):
     """
 
     positie: Positie = wgs(Wgs.GEEN)
-    persoon: Natuurlijkpersoon | None = wgs(Wgs.GEEN, default=None)
+    persoon: Natuurlijkpersoon | None = wgs(Wgs.GEEN, default=None, melder=True)
     organisatie: Organisatie | None = wgs(Wgs.GEEN, default=None)
     hoedanigheid: Hoedanigheid | None = wgs(Wgs.POLITIE, default=None)
     relatie: Relatie | None = wgs(Wgs.RELATIES, default=None)

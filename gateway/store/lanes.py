@@ -5,7 +5,7 @@ In a lane only the head, its lowest delivery that is not final, may be due, unde
 comes after it is `geparkeerd`. The deadline runs from the moment a delivery becomes head.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, update
@@ -13,27 +13,27 @@ from sqlalchemy import Connection, Table, insert, select, update
 from gateway.errors import NotFound
 from gateway.ports import FINAL, NewDelivery, State
 from gateway.store.engine import upsert
-from gateway.store.tables import Step, delivery, event, lane
+from gateway.store.tables import Step, delivery, event, lane, message
 
 D = delivery.c
 OPEN = tuple(state for state in State if state not in FINAL)
 
 
-def enqueue(sql: Connection, new: NewDelivery, *, message: str, now: datetime) -> None:
+def enqueue(sql: Connection, new: NewDelivery, *, of: str, now: datetime) -> None:
     """Put a new delivery at the end of its lane; it is due at once when nothing is before it."""
     place = upsert(sql, lane).values(key=new.lane, last=1).returning(lane.c.last)
     place = place.on_conflict_do_update(index_elements=["key"], set_={"last": lane.c.last + 1})
-    row = {"lane_seq": sql.scalar(place), "message": message, "created_at": now, "changed_at": now}
+    row = {"lane_seq": sql.scalar(place), "message": of, "created_at": now, "changed_at": now}
     row |= {"attempts": 0, "digest": "", "root": "", "content_type": "", "loss": ()}
     queue = select(D.id).where(D.lane == new.lane, D.state.in_(OPEN)).order_by(D.lane_seq.desc())
     before = sql.scalar(queue.limit(1))
     if before is None:
-        row |= _head(new.deadline_hours, now)
+        row |= _head(new.deadline_hours, now, new.not_before)
     else:
         row |= {"state": State.GEPARKEERD, "reason": f"wacht op levering {before}"}
     sql.execute(insert(delivery), values(new, delivery) | row)
     if before is not None:
-        log(sql, Step.GEPARKEERD, now, message=message, delivery=new.id, detail=before)
+        log(sql, Step.GEPARKEERD, now, message=of, delivery=new.id, detail=before)
 
 
 def lock(sql: Connection, delivery_id: str) -> Any:
@@ -71,6 +71,26 @@ def values(record: Any, table: Table) -> dict[str, Any]:
     return {c.name: getattr(record, c.name) for c in table.c if hasattr(record, c.name)}
 
 
-def _head(hours: float, now: datetime) -> dict[str, Any]:
-    until = now + timedelta(hours=hours)
-    return {"state": State.KLAAR, "reason": "aan de beurt", "due": now, "deadline": until}
+def supersede(sql: Connection, message_id: str, signer: str, by: str, now: datetime) -> None:
+    """
+    What was not delivered of a message that no longer holds is not delivered any more.
+
+    A delivery that is with a worker or lies in the postbus goes on: it may have arrived.
+    """
+    stays = (State.ONDERWEG, *FINAL)
+    found = select(delivery).join(message).where(
+        message.c.message_id == message_id, message.c.signer_oin == signer, D.state.not_in(stays)
+    )
+    for row in sql.execute(found).all():
+        gone = {"state": State.VERVALLEN, "reason": f"vervangen door bericht {by}", "due": None}
+        change(sql, row, Step.VERVALLEN, now, detail=by, **gone)
+        release(sql, row.lane, now=now)
+
+
+def _head(hours: float, now: datetime, not_before: date | None = None) -> dict[str, Any]:
+    start = now
+    if not_before and (held := datetime.combine(not_before, time(), now.tzinfo)) > now:
+        start, waits = held, {"state": State.WACHT, "reason": f"mag vanaf {not_before} geleverd"}
+    else:
+        waits = {"state": State.KLAAR, "reason": "aan de beurt"}
+    return {**waits, "due": start, "deadline": start + timedelta(hours=hours)}

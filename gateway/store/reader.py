@@ -53,6 +53,10 @@ class Reader:
         )
         return next(iter(self._messages(questions.order_by(M.received_at.desc()).limit(1))), None)
 
+    def newest_in(self, lanes: Sequence[str]) -> MessageRecord | None:
+        found = select(*MESSAGE).where(M.id.in_(select(D.message).where(D.lane.in_(lanes))))
+        return next(iter(self._messages(found.order_by(M.received_at.desc()).limit(1))), None)
+
     def delivery(self, delivery_id: str) -> DeliveryRecord | None:
         return next(iter(self._deliveries(_deliveries().where(D.id == delivery_id))), None)
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from gateway.errors import DeadlinePassed, StoreUnavailable
 from gateway.ports import FINAL, NewMessage, Outcome, Rendered, State, StoredReceipt
 from gateway.store.engine import writing
-from gateway.store.lanes import change, enqueue, lock, log, release, values
+from gateway.store.lanes import change, enqueue, lock, log, release, supersede, values
 from gateway.store.reader import IN_POSTBUS, Reader, Rows
 from gateway.store.tables import Step, attempt, body, delivery, message, receipt, rendered
 
@@ -106,6 +106,8 @@ def _insert(sql: Connection, new: NewMessage) -> None:
     for table in (body, receipt):
         sql.execute(insert(table), {"message": new.id, **values(new, table)})
     log(sql, Step.AANGENOMEN, new.received_at, message=new.id, detail=new.kind)
+    if new.replaces:
+        supersede(sql, new.replaces, new.signer_oin, by=new.message_id, now=new.received_at)
     # In the order of the lanes: two messages that share lanes then never wait in a circle.
     for one in sorted(new.deliveries, key=lambda one: one.lane):
-        enqueue(sql, one, message=new.id, now=new.received_at)
+        enqueue(sql, one, of=new.id, now=new.received_at)
