@@ -61,7 +61,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
     """
     from gateway.api import Services, app, metrics, server
     from gateway.bus import open_bus
-    from gateway.core import accept, deliver, outgoing, parts, policy, postbus, retry
+    from gateway.core import accept, deliver, parts, policy, postbus, retry
     from gateway.security import identity, tls, vault
     from gateway.store import open_store
     from gateway.transport import HttpsTransport
@@ -90,8 +90,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
         opened.callback(_keep_fresh(files, inward, outward).set)
         transport = HttpsTransport(outward)
         opened.callback(transport.close)
-        out = outgoing.Outgoing(core)
-        deliverer = deliver.Deliverer(core, out, transport, retry.Retry(settings.retry_ladder))
+        deliverer = deliver.Deliverer(core, transport, retry.Retry(settings.retry_ladder))
         bus = open_bus(settings.bus_url, source=deliverer, partners=partners)
         opened.callback(bus.close)
         houses = {h.oin: h.code for h in settings.huis if h.exists_on(now().date())}
@@ -102,7 +101,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
             checker.check(certificate, use=identity.Use.TLS, now=now())
             return identity.oin_of(certificate)
 
-        box = postbus.Postbus(core, out)
+        box = postbus.Postbus(core)
         services = Services(acceptor, box, store, bus, partners, oin_of, __version__)
         counters = metrics.Metrics(store)
         listen = partial(
