@@ -69,7 +69,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
     """
     from gateway.api import Services, app, metrics, server
     from gateway.bus import open_bus
-    from gateway.core import accept, deliver, outgoing, parts, policy, postbus, retry
+    from gateway.core import accept, deliver, parts, policy, postbus, retry
     from gateway.security import identity, tls, vault
     from gateway.store import open_store
     from gateway.transport import HttpsTransport
@@ -88,7 +88,8 @@ def build(settings: Settings) -> Iterator[Gateway]:
         rules = policy.Policy.read((folder("mappings") / "doelbinding.toml").read_text("utf-8"))
         sealer, bodies = _sealer(settings, checker), vault.FileVault(at(settings.body_keys))
         core = parts.Parts(
-            settings.oin, settings.systeem, partners, rules, dialects, store, sealer, bodies, now
+            *(settings.oin, settings.systeem, partners, rules, dialects, store, sealer, bodies),
+            *(now, read_secret(at(settings.lane_key))),
         )
         files = tls.TlsFiles(at(settings.tls.certificate), at(settings.tls.key), ca, crl)
         inward = tls.server_context(
@@ -98,17 +99,16 @@ def build(settings: Settings) -> Iterator[Gateway]:
         opened.callback(_keep_fresh(files, inward, outward).set)
         transport = HttpsTransport(outward)
         opened.callback(transport.close)
-        out = outgoing.Outgoing(core)
-        deliverer = deliver.Deliverer(core, out, transport, retry.Retry(settings.retry_ladder))
+        deliverer = deliver.Deliverer(core, transport, retry.Retry(settings.retry_ladder))
         bus = open_bus(settings.bus_url, source=deliverer, partners=partners)
         opened.callback(bus.close)
         houses = {h.oin: h.code for h in settings.huis if h.exists_on(now().date())}
-        acceptor = accept.Acceptor(core, read_secret(at(settings.lane_key)), houses)
+        acceptor = accept.Acceptor(core, houses)
 
         def oin_of(der: bytes) -> str:
             return checker.check(identity.load_certificate(der), now=now())
 
-        box = postbus.Postbus(core, out)
+        box = postbus.Postbus(core)
         counters = metrics.Metrics(store)
         services = Services(acceptor, box, store, bus, partners, oin_of, counters)
 

@@ -31,8 +31,6 @@ def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> Non
 def drop_exceptions(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """An exception's text may quote a document: only its class stays."""
     raised = event.pop("exc_info", None)
-    event.pop("stack_info", None)
-    event.pop("exception", None)
     if raised is True:
         raised = sys.exc_info()[1]
     if isinstance(raised, BaseException):

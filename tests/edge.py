@@ -22,7 +22,7 @@ from gateway.api.server import Server, Servers
 from gateway.bus.table import TableBus
 from gateway.core.accept import Acceptor
 from gateway.core.ids import instant, new_id
-from gateway.core.outgoing import Outgoing
+from gateway.core.outgoing import keep
 from gateway.core.parts import Parts
 from gateway.core.policy import Policy
 from gateway.core.postbus import Postbus
@@ -152,10 +152,21 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
     checker = CertificateChecker(ca=pki / "ca.crt", crl=pki / "crl.pem")
     policy = Policy.read((resources.folder("mappings") / "doelbinding.toml").read_text())
     now = partial(datetime.now, UTC)
-    parts = Parts(GATEWAY, "gateway", partners, policy, {ADAPTER.name: ADAPTER}, store, sealer, vault, now)
+    parts = Parts(
+        GATEWAY,
+        "gateway",
+        partners,
+        policy,
+        {ADAPTER.name: ADAPTER},
+        store,
+        sealer,
+        vault,
+        now,
+        b"k" * 32,
+    )
     services = Services(
-        acceptor=Acceptor(parts, lane_key=b"k" * 32, houses={}),
-        postbus=Postbus(parts, Outgoing(parts)),
+        acceptor=Acceptor(parts, houses={}),
+        postbus=Postbus(parts),
         store=store,
         bus=TableBus(source=None),  # type: ignore[arg-type]  # nothing is taken from it here
         partners=partners,
@@ -221,7 +232,7 @@ def render(edge: Running, delivery_id: str) -> None:
     record = store.delivery(delivery_id)
     assert record
     made = Rendered("landelijk/1.0", "bekendheidsverzoek", "application/json", b"het document", ())
-    edge.services.postbus.outgoing.keep(record, made)
+    keep(edge.services.postbus.parts, record, made)
     store.settle(delivery_id, Outcome(State.ONDERWEG, "ligt in de postbus"), now=now)
 
 

@@ -21,9 +21,8 @@ from gateway.formats import codes, dialect
 from gateway.formats.dialect import XmlDialect
 from gateway.formats.structure import leaves
 from gateway.formats.xmldoc import read
-from gateway.model import SOORTEN, lees, schrijf
+from gateway.model import lees, schrijf
 from gateway.model.lijsten import Lijst
-from gateway.model.velden import velden
 
 from .berichten import erase
 from .eigen import (

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.core.policy import ABOUT_PERSONS, ROLES, Policy, strip
+from gateway.core.policy import ABOUT_PERSONS, ROLES, Policy, Ruling, strip
 from gateway.errors import MappingInvalid, NotAllowed
 from gateway.model import lees, schrijf
 from gateway.model.bekendheid import Bekendheidsuitslag, Bekendheidsverzoek, Verzoek
@@ -22,6 +22,12 @@ from gateway.resources import folder
 TODAY = date(2026, 11, 24)
 TEXT = (folder("mappings") / "doelbinding.toml").read_text()
 POLICY = Policy.read(TEXT)
+
+
+def allowing(categories: frozenset[Wgs]) -> Ruling:
+    return Ruling("", date.max, categories, frozenset())
+
+
 IDENTITY = frozenset({Wgs.IDENTIFICEREND, Wgs.BSN})
 
 OM = Partner(
@@ -149,11 +155,11 @@ def test_a_kind_that_is_no_table_is_not_read() -> None:
 
 def test_what_is_allowed_passes_unchanged() -> None:
     bericht = verzoek()
-    assert strip(bericht, IDENTITY) == (bericht, ())
+    assert strip(bericht, allowing(IDENTITY)) == (bericht, ())
 
 
 def test_what_is_not_allowed_is_removed_and_told_without_its_value() -> None:
-    stripped, removed = strip(verzoek(), frozenset({Wgs.IDENTIFICEREND}))
+    stripped, removed = strip(verzoek(), allowing(frozenset({Wgs.IDENTIFICEREND})))
     assert removed == (Loss("data.verzoek.persoon.bsn", "bsn", "weg", "nietGeautoriseerd"),)
     assert b"999990342" not in orjson.dumps(schrijf(stripped))
     persoon = vraag(stripped).persoon
@@ -162,7 +168,7 @@ def test_what_is_not_allowed_is_removed_and_told_without_its_value() -> None:
 
 
 def test_without_a_category_a_whole_branch_goes() -> None:
-    stripped, removed = strip(verzoek(), frozenset({Wgs.BSN}))
+    stripped, removed = strip(verzoek(), allowing(frozenset({Wgs.BSN})))
     assert {loss.path for loss in removed} == {
         "data.afzender.gebruiker",
         "data.verzoek.persoon",
@@ -172,9 +178,9 @@ def test_without_a_category_a_whole_branch_goes() -> None:
 
 def test_free_text_counts_as_every_category() -> None:
     bericht = verzoek(extra=EXTRA)
-    kept, removed = strip(bericht, ABOUT_PERSONS)
+    kept, removed = strip(bericht, allowing(ABOUT_PERSONS))
     assert (kept, removed) == (bericht, ())
-    stripped, removed = strip(bericht, ABOUT_PERSONS - {Wgs.FINANCIEEL})
+    stripped, removed = strip(bericht, allowing(ABOUT_PERSONS - {Wgs.FINANCIEEL}))
     assert [loss.path for loss in removed] == ["data.verzoek.extra"]
     assert vraag(stripped).extra == ()
 
@@ -194,12 +200,12 @@ def uitslag(count: int = 1) -> Bericht:
 
 def test_a_message_that_makes_no_sense_without_a_field_is_refused() -> None:
     with pytest.raises(NotAllowed) as caught:
-        strip(uitslag(), frozenset({Wgs.BSN}))
+        strip(uitslag(), allowing(frozenset({Wgs.BSN})))
     assert caught.value.path == "data.uitslagen.bekend"
 
 
 def test_what_repeats_is_told_once() -> None:
-    stripped, removed = strip(uitslag(3), frozenset({Wgs.IDENTIFICEREND}))
+    stripped, removed = strip(uitslag(3), allowing(frozenset({Wgs.IDENTIFICEREND})))
     assert [loss.path for loss in removed] == ["data.uitslagen.persoon.bsn"]
     assert isinstance(stripped.data, Bekendheidsuitslag)
     assert all(one.persoon and one.persoon.bsn is None for one in stripped.data.uitslagen)

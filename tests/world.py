@@ -24,7 +24,6 @@ import orjson
 from gateway.core.accept import Accepted, Acceptor
 from gateway.core.deliver import Deliverer
 from gateway.core.ids import instant
-from gateway.core.outgoing import Outgoing
 from gateway.core.parts import Parts
 from gateway.core.policy import Policy
 from gateway.core.postbus import Postbus
@@ -231,12 +230,12 @@ class World:
             sealer=self.sealer,
             vault=self.vault,
             now=self.clock.now,
+            lane_key=b"l" * 32,
         )
         parts = replace(parts, **instead)
-        outgoing = Outgoing(parts)
-        self.acceptor = Acceptor(parts, lane_key=b"l" * 32, houses={HOUSE_OIN: HOUSE})
-        self.deliverer = Deliverer(parts, outgoing, transport, self.retry)
-        self.postbus = Postbus(parts, outgoing)
+        self.acceptor = Acceptor(parts, houses={HOUSE_OIN: HOUSE})
+        self.deliverer = Deliverer(parts, transport, self.retry)
+        self.postbus = Postbus(parts)
 
     def sealer_of(self, name: str) -> Sealer:
         """The seal of a partner, or of the gateway itself."""

@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 
 from gateway import errors, ports
-from gateway.core.outgoing import Outgoing, judged, rejected
+from gateway.core import outgoing
 from gateway.core.parts import Parts
 from gateway.core.policy import strip
 from gateway.core.retry import Retry
@@ -37,7 +37,6 @@ class Deliverer:
     """Brings deliveries to their receivers, and tells the bus which are due (`ports.Source`)."""
 
     parts: Parts
-    outgoing: Outgoing
     transport: ports.Transport
     retry: Retry
 
@@ -51,10 +50,10 @@ class Deliverer:
         self.parts.store.renew(ids, lease_s=OFFERED_S, now=self.parts.now())
 
     def receiver_of(self, delivery_id: str) -> str:
-        return self.outgoing.record(delivery_id).receiver
+        return outgoing.find(self.parts, delivery_id).receiver
 
     def pack(self, delivery_id: str) -> bytes:
-        return self.outgoing.pack(self.outgoing.record(delivery_id))
+        return outgoing.pack(self.parts, outgoing.find(self.parts, delivery_id))
 
     def expire(self) -> None:
         """Give up what lies in a postbus beyond its deadline."""
@@ -72,14 +71,15 @@ class Deliverer:
         # (1) still due; from here on the lease is ours
         if not self._renew(taken.delivery_id):
             return None
-        record = self.outgoing.record(taken.delivery_id)
+        record = outgoing.find(self.parts, taken.delivery_id)
         try:
             # (2) a parcel that we signed, for this delivery
-            bericht = self.outgoing.unpack(taken.token, record)
+            bericht = outgoing.unpack(self.parts, taken.token, record)
             # (3) doelbinding as it is today; the document as it was made the first time
             receiver, allowed = self._allowed(bericht, record)
             if not record.digest:
-                record = self.outgoing.keep(record, self._rendered(allowed, record, receiver))
+                made = self._rendered(allowed, record, receiver)
+                record = outgoing.keep(self.parts, record, made)
             if record.pull:
                 outcome = Outcome(State.ONDERWEG, "Ligt in de postbus van de ontvanger.")
             else:
@@ -130,15 +130,14 @@ class Deliverer:
 
     def _send(self, record: DeliveryRecord, receiver: Partner) -> Outcome:
         # (4) a fresh seal around the same document
-        sealed = self.outgoing.seal(record, receiver)
+        sealed = outgoing.seal(self.parts, record, receiver)
         # (5)
         answer = self.transport.push(receiver, sealed)
         # (6) only a receipt about this document proves arrival
         if 200 <= answer.status < 300:
-            proof = self.outgoing.proof(answer.receipt, record, receiver)
-            return judged(proof, answer.receipt, answer.status)
+            return outgoing.judged(self.parts, answer.receipt, record, receiver, answer.status)
         if answer.status in PERMANENT:
-            return rejected(answer.code, answer.receipt, answer.status)
+            return outgoing.rejected(answer.code, answer.receipt, answer.status)
         raise errors.PartnerUnavailable(f"De ontvanger antwoordt met HTTP {answer.status}.")
 
     def _failed(self, error: Exception, record: DeliveryRecord) -> Outcome:

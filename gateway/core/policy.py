@@ -66,7 +66,7 @@ class Rule(Part, strict=True):
     geldig_van: date
     geldig_tot: date
     grondslag: list[Text] = Field(min_length=1)
-    categorieen: list[Category] = []
+    categorieen: tuple[Category, ...] = Field((), strict=False)
     alle: bool = False
     bewaartermijn_dagen: int = Field(gt=0, le=MAX_RETENTION_DAYS)
     nationaliteit: bool = False

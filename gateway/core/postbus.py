@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.core.outgoing import Outgoing, judged
+from gateway.core import outgoing
 from gateway.core.parts import Parts
 from gateway.errors import BadRequest, BodyDestroyed, NotFound, ReceiptInvalid
 from gateway.model.partner import Partner
@@ -14,7 +14,6 @@ class Postbus:
     """What a pull partner may do; another partner's deliveries do not exist for it."""
 
     parts: Parts
-    outgoing: Outgoing
 
     def list(self, partner: Partner, *, limit: int) -> list[DeliveryRecord]:
         """What lies ready, oldest first."""
@@ -26,7 +25,7 @@ class Postbus:
         if record.state is not State.ONDERWEG:
             raise NotFound()
         try:
-            return self.outgoing.seal(record, partner)
+            return outgoing.seal(self.parts, record, partner)
         except BodyDestroyed as error:
             raise NotFound(error.detail) from error
 
@@ -39,10 +38,9 @@ class Postbus:
         """
         record = self._own(partner, delivery_id)
         try:
-            proof = self.outgoing.proof(receipt, record, partner)
+            outcome = outgoing.judged(self.parts, receipt, record, partner, None)
         except ReceiptInvalid as error:
             raise BadRequest(error.detail) from error
-        outcome = judged(proof, receipt)
         # Proof of arrival also settles what was given up meanwhile.
         if record.state not in {State.ONDERWEG, State.DOOD} - {outcome.state}:
             return record.state
@@ -51,7 +49,7 @@ class Postbus:
 
     def _own(self, partner: Partner, delivery_id: str) -> DeliveryRecord:
         """A rendered pull delivery of this partner. Raises NotFound."""
-        record = self.outgoing.record(delivery_id)
+        record = outgoing.find(self.parts, delivery_id)
         if record.receiver != partner.name or not (record.pull and record.digest):
             raise NotFound()
         return record

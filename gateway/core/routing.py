@@ -15,7 +15,11 @@ def question(parts: Parts, bericht: Bericht, sender: Partner) -> MessageRecord |
     Raises:
         UnknownQuestion: it answers, but not a question of the right kind asked of the sender.
     """
-    id, kind, case = bericht.antwoordop, parts.policy.answers.get(bericht.soort), bericht.data.zaak()
+    id, kind, case = (
+        bericht.antwoordop,
+        parts.policy.answers.get(bericht.soort),
+        bericht.data.zaak(),
+    )
     if not id and not kind:
         return None
     found = parts.store.question_from(id, answered_by=sender.name) if id else None

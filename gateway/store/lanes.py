@@ -78,8 +78,14 @@ def supersede(sql: Connection, message_id: str, signer: str, by: str, now: datet
     A delivery that is with a worker or lies in the postbus goes on: it may have arrived.
     """
     stays = (State.ONDERWEG, *FINAL)
-    found = select(delivery).join(message).where(
-        message.c.message_id == message_id, message.c.signer_oin == signer, D.state.not_in(stays)
+    found = (
+        select(delivery)
+        .join(message)
+        .where(
+            message.c.message_id == message_id,
+            message.c.signer_oin == signer,
+            D.state.not_in(stays),
+        )
     )
     for row in sql.execute(found).all():
         gone = {"state": State.VERVALLEN, "reason": f"vervangen door bericht {by}", "due": None}
