@@ -60,7 +60,6 @@ def _compiled(path: str, root: str, prefixes: tuple[tuple[str, str], ...]) -> El
 def _element(
     xsd: Any, required: bool, wanted: bool, repeats: bool, prefixes: tuple[tuple[str, str], ...]
 ) -> Element:
-    namespaces = dict(prefixes)
     prefix_of = {namespace: prefix for prefix, namespace in prefixes}
 
     def name(tag: str) -> str:
@@ -77,6 +76,8 @@ def _element(
     keys = {tag: f"@{name(tag)}" for tag in declared}
     fixed = {keys[t]: a.fixed for t, a in declared.items() if a.fixed is not None}
     attributes = tuple(key for key in keys.values() if key not in fixed)
+    spaces = {xsd.target_namespace, *(tag[1:].partition("}")[0] for tag in declared)}
+    spaces.update(space for child in children.values() for space in child.namespaces.values())
     return Element(
         name=name(xsd.name),
         tag=xsd.name,
@@ -91,7 +92,7 @@ def _element(
         defaults={keys[t]: a.default for t, a in declared.items() if a.default is not None},
         attributes=attributes,
         reason=next((a for a in attributes if a.endswith("noValue")), None),  # StUF 3.01 §3.4
-        namespaces=namespaces,
+        namespaces={prefix: space for prefix, space in prefixes if space in spaces},
         by_tag={child.tag: child for child in children.values()},
         attribute_by_tag=keys,
     )

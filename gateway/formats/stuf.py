@@ -19,6 +19,7 @@ PREFIXES = {
     "BG": "http://www.egem.nl/StUF/sector/bg/0310",
     "ZKN": "http://www.egem.nl/StUF/sector/zkn/0310",
     "StUF": "http://www.egem.nl/StUF/StUF0301",
+    "xmime": "http://www.w3.org/2005/05/xmlmime",
 }
 
 _INCOMPLETE = "@StUF:indOnvolledigeDatum"
