@@ -13,6 +13,8 @@ from lxml import etree
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 STUF = "{http://www.egem.nl/StUF/StUF0301}"
 BG = "{http://www.egem.nl/StUF/sector/bg/0310}"
+# Prefixes that lxml makes up can clash when a node gets a parent with one of its own.
+SPACES = {"xsi": XSI[1:-1], "StUF": STUF[1:-1], "xmime": "http://www.w3.org/2005/05/xmlmime"}
 
 LETTERS = "abcXYZ 019-.,'\"<&>éëÅß\u0133\u200b\u00a0\U0001d538\t\n\r"
 LEXICAL = (
@@ -46,7 +48,7 @@ class Generator:
                 return root
 
     def _element(self, xsd: Any, rng: Any) -> etree._Element:
-        node = etree.Element(xsd.name)
+        node = etree.Element(xsd.name, nsmap=SPACES)
         simple = xsd.type.is_simple()
         for tag, attribute in () if simple else xsd.type.attributes.items():
             if attribute.use == "required" or rng.random() < rng.fill / 4:
