@@ -13,6 +13,8 @@ from lxml import etree
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 STUF = "{http://www.egem.nl/StUF/StUF0301}"
 BG = "{http://www.egem.nl/StUF/sector/bg/0310}"
+# Prefixes that lxml makes up can clash when a node gets a parent with one of its own.
+SPACES = {"xsi": XSI[1:-1], "StUF": STUF[1:-1], "xmime": "http://www.w3.org/2005/05/xmlmime"}
 
 LETTERS = "abcXYZ 019-.,'\"<&>éëÅß\u0133\u200b\u00a0\U0001d538\t\n\r"
 LEXICAL = (
@@ -51,13 +53,15 @@ class Generator:
                 return root
 
     def _element(self, xsd: Any, rng: Any) -> etree._Element:
-        node = etree.Element(xsd.name)
+        node = etree.Element(xsd.name, nsmap=SPACES)
         simple = xsd.type.is_simple()
         for tag, attribute in () if simple else xsd.type.attributes.items():
             if attribute.use == "required" or rng.random() < rng.fill / 4:
                 node.set(tag, attribute.fixed or self._text(attribute.type, rng))
         if xsd.nillable and rng.random() < 0.15:
             node.set(f"{XSI}nil", rng.choice(("true", "1", " true ")))
+        elif xsd.fixed is not None:
+            node.text = rng.choice((xsd.fixed, None))
         elif simple or xsd.type.has_simple_content():
             node.text = self._text(xsd.type if simple else xsd.type.content, rng)
         else:
@@ -65,13 +69,22 @@ class Generator:
         return node
 
     def _group(self, group: Any, rng: Any) -> Iterator[etree._Element]:
+        if group.max_occurs == 1:
+            yield from self._once(group, rng)
+        else:
+            for _ in range(rng.randint(max(group.min_occurs, 1), min(group.max_occurs or 3, 3))):
+                yield from self._once(group, rng)
+
+    def _once(self, group: Any, rng: Any) -> Iterator[etree._Element]:
         parts = [rng.choice(list(group))] if group.model == "choice" else list(group)
         if group.min_occurs or rng.random() < rng.fill:
             for part in parts:
                 if hasattr(part, "model"):
                     yield from self._group(part, rng)
                     continue
-                most = part.max_occurs or rng.choice((1, 1, 2, 3))
+                if not part.name:  # a wildcard; the mutations put something there
+                    continue
+                most = min(part.max_occurs or rng.choice((1, 1, 2, 3)), 3)
                 count = max(part.min_occurs, most if rng.random() < rng.fill else 0)
                 for _ in range(count):
                     yield self._element(part, rng)
@@ -180,6 +193,7 @@ def _attribute(root: etree._Element, rng: Any) -> None:
         "sleutelVerzendend",
     )
     names += ("sleutelSynchronisatie", "indOnvolledigeDatum", "aantalVoorkomens", "aardAantal")
+    names += ("metagegeven", "bestandsnaam")
     tag = rng.choice((STUF, STUF, STUF, "")) + rng.choice(names)
     values = ("NPS", "OBJ", "alles", "geenWaarde", "false", "T", "M", "exact", "12", *WRONG)
     node.set(rng.choice((tag, "naam", *node.keys())), rng.choice(values))

@@ -18,12 +18,19 @@ PREFIXES = {
     "ZKN": "http://www.egem.nl/StUF/sector/zkn/0310",
     "BG": "http://www.egem.nl/StUF/sector/bg/0310",
     "StUF": "http://www.egem.nl/StUF/StUF0301",
+    "xmime": "http://www.w3.org/2005/05/xmlmime",
 }
+_VV = ("jz-vv.xsd", "vv/jz0100_msg_vvberichten_resolved2025.xsd")
+_GM = ("jz-gm.xsd", "gm/jz0100_msg_gmberichten_resolved2025.xsd")
+_VT = ("jz-vt.xsd", "vt/jz0100_msg_vtberichten_resolved2025.xsd")
+_BV = ("stuf-bvfo.xsd", "gm/jz0100_msg_stuf_gmberichten_resolved2025.xsd")
 # Of each root element: our schema, and the published one.
 ROOTS = {
-    "vcobDi01": ("jz-vv.xsd", "vv/jz0100_msg_vvberichten_resolved2025.xsd"),
-    "ucobDi01": ("jz-vv.xsd", "vv/jz0100_msg_vvberichten_resolved2025.xsd"),
-    "meldingGeneriekDi01": ("jz-gm.xsd", "gm/jz0100_msg_gmberichten_resolved2025.xsd"),
+    **dict.fromkeys(("vcobDi01", "ucobDi01", "vciDi01", "uciDi01"), _VV),
+    **dict.fromkeys(("meldingGeneriekDi01", "uitkomstMeldingGeneriekDi01"), _GM),
+    **dict.fromkeys(("vtMeldingDi01", "vtTerugkoppelingDi01", "vtoDi01", "notificatieDi01"), _VT),
+    **dict.fromkeys(("notificatiejrDi01", "zorgmeldingDi01", "zorgmeldingTerugkoppelingDi01"), _VT),
+    **dict.fromkeys((f"{code}Bericht" for code in ("Bv01", "Bv03", "Bv04", "Fo01", "Fo03")), _BV),
 }
 MARK = "ZXQMARKQXZ"
 VCOB = structure(OURS / "jz-vv.xsd", "JZ:vcobDi01", PREFIXES)
@@ -32,8 +39,12 @@ OBJECT = "JZ:object"
 PERSON = "JZ:heeftBetrekkingOp/ZKN:gerelateerde/ZKN:natuurlijkPersoon"
 
 
+def qualified(root: str) -> str:
+    return f"StUF:{root}" if root.endswith("Bericht") else f"JZ:{root}"
+
+
 def shape(root: str) -> Element:
-    return structure(OURS / ROOTS[root][0], f"JZ:{root}", PREFIXES)
+    return structure(OURS / ROOTS[root][0], qualified(root), PREFIXES)
 
 
 def vcob(seed: int = 3) -> etree._Element:

@@ -79,6 +79,8 @@ def _element(xsd: Any, occurs: Occurs, prefixes: Mapping[str, str]) -> Element:
     keys = {tag: f"@{name(tag)}" for tag in declared}
     fixed = {keys[tag]: a.fixed for tag, a in declared.items() if a.fixed is not None}
     attributes = tuple(key for key in keys.values() if key not in fixed)
+    spaces = {xsd.target_namespace, *(tag[1:].partition("}")[0] for tag in declared)}
+    spaces.update(space for child in children.values() for space in child.namespaces.values())
     return Element(
         name(xsd.name),
         xsd.name,
@@ -93,7 +95,7 @@ def _element(xsd: Any, occurs: Occurs, prefixes: Mapping[str, str]) -> Element:
         attributes=attributes,
         reason=next((key for key in attributes if key.endswith("noValue")), None),  # StUF 3.01 §3.4
         attribute_by_tag=keys,
-        namespaces=prefixes,
+        namespaces={prefix: space for prefix, space in prefixes.items() if space in spaces},
     )
 
 
