@@ -23,6 +23,7 @@ import orjson
 
 from gateway.core.accept import Accepted, Acceptor
 from gateway.core.deliver import Deliverer
+from gateway.core.gebieden import Gebieden
 from gateway.core.ids import instant
 from gateway.core.parts import Parts
 from gateway.core.policy import Policy
@@ -231,6 +232,7 @@ class World:
             vault=self.vault,
             now=self.clock.now,
             lane_key=b"l" * 32,
+            gebieden=Gebieden.read(folder("mappings") / "routing"),
         )
         parts = replace(parts, **instead)
         self.acceptor = Acceptor(parts, houses={HOUSE_OIN: HOUSE})
