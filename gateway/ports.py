@@ -373,9 +373,21 @@ class Store(Protocol):
     def bodies(self, delivery_id: str) -> Bodies: ...
 
     def save_rendered(
-        self, delivery_id: str, made: Rendered, *, sealed: bytes, digest: str, now: datetime
-    ) -> None:
-        """Keep our own output before the first attempt; refused (ValueError) if already kept."""
+        self,
+        delivery_id: str,
+        made: Rendered,
+        *,
+        sealed: bytes,
+        digest: str,
+        now: datetime,
+        carries: Sequence[str] = (),
+    ) -> bool:
+        """
+        Keep our own output before the first attempt; refused (ValueError) if already kept.
+
+        The deliveries it carries are `vervallen` with it; False, and nothing is written, when it is
+        final itself by now or one of those was rendered.
+        """
 
     def settle(self, delivery_id: str, outcome: Outcome, *, now: datetime) -> list[str]:
         """

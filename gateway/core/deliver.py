@@ -26,8 +26,6 @@ from gateway.ports import DeliveryRecord, Outcome, State
 LEASE_S = 30.0  # longer than one push may take: a worker that is silent for so long is dead
 OFFERED_S = 300.0  # what a broker keeps without an outcome is offered again (design §3)
 
-SAMEN = "Samengevoegd met een later antwoord op dezelfde vraag."
-
 PERMANENT = frozenset({400, 403, 404, 405, 409, 410, 413, 415, 422})
 """HTTP statuses that will be the same next time; every other failure is tried again."""
 
@@ -80,12 +78,13 @@ class Deliverer:
             # (3) doelbinding as it is today; the document as it was made the first time
             receiver, allowed = self._allowed(bericht, record)
             if not record.digest:
-                # one answer for all systems that were asked: the newest carries the others
-                if (carried := samen.others(self.parts, record)) is None:
-                    return self._settled(record, Outcome(State.VERVALLEN, SAMEN), began)
-                allowed = self._joined(allowed, *carried)
+                rest, complete = samen.others(self.parts, record)
+                allowed = self._joined(allowed, rest, complete)
                 made = self._rendered(allowed, record, receiver)
-                record = outgoing.keep(self.parts, record, made)
+                kept = outgoing.keep(self.parts, record, made, [other.id for other in rest])
+                if kept is None:
+                    return None  # goes along with another, or another went first
+                record = kept
             if record.pull:
                 outcome = Outcome(State.ONDERWEG, "Ligt in de postbus van de ontvanger.")
             else:

@@ -2,7 +2,7 @@
 One question, several systems, one answer: while a house is in transition both its case systems answer.
 
 Each answer is accepted and stored by itself. Its delivery waits until the last one is there, or for
-`samen-uren` of its kind; the newest answer then carries all of them, and the others are `vervallen`.
+`samen-uren` of its kind; the first that is sent then carries all others, and those are `vervallen`.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from gateway.core.parts import Parts
 from gateway.model.bekendheid import ExtraElement
 from gateway.model.envelop import Bericht
-from gateway.ports import DeliveryRecord, MessageRecord, State
+from gateway.ports import FINAL, DeliveryRecord, MessageRecord
 
 DEEL = ExtraElement(naam="deelantwoord", waarde="ja")
 """Says in the answer itself that not every system that was asked has answered."""
@@ -51,25 +51,20 @@ def held_until(
     return asked.received_at + timedelta(hours=term)
 
 
-def others(parts: Parts, record: DeliveryRecord) -> tuple[list[DeliveryRecord], bool] | None:
-    """
-    The deliveries of the other answers that this one carries, and whether all systems answered.
-
-    None when a newer answer carries this one.
-    """
+def others(parts: Parts, record: DeliveryRecord) -> tuple[list[DeliveryRecord], bool]:
+    """What was not sent yet of the other answers, to go along; and whether all systems answered."""
     answer = record.message
     question = parts.store.question_from(answer.answers or "", answered_by=answer.sender)
     if question is None or hours(parts, answer.kind) is None:
         return [], True
     now = stand(parts, question)
-    if now.answers and now.answers[-1].id != answer.id:
-        return None
     found = [
         delivery
         for other in now.answers
         if other.id != answer.id
         for delivery in parts.store.deliveries_of(other.id)
-        if delivery.receiver == record.receiver and delivery.state is not State.AFGELEVERD
+        if delivery.receiver == record.receiver and not delivery.digest
+        if delivery.state not in FINAL
     ]
     return found, now.complete
 

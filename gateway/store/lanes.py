@@ -88,9 +88,14 @@ def supersede(sql: Connection, message_id: str, signer: str, by: str, now: datet
         )
     )
     for row in sql.execute(found).all():
-        gone = {"state": State.VERVALLEN, "reason": f"vervangen door bericht {by}", "due": None}
-        change(sql, row, Step.VERVALLEN, now, detail=by, **gone)
-        release(sql, row.lane, now=now)
+        retire(sql, row, f"vervangen door bericht {by}", by, now)
+
+
+def retire(sql: Connection, row: Any, reason: str, by: str, now: datetime) -> None:
+    """A delivery is not needed any more; the next of its lane may go."""
+    gone = {"state": State.VERVALLEN, "reason": reason, "due": None}
+    change(sql, row, Step.VERVALLEN, now, detail=by, **gone)
+    release(sql, row.lane, now=now)
 
 
 def _head(hours: float, now: datetime, not_before: datetime | None = None) -> dict[str, Any]:
