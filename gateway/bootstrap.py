@@ -19,7 +19,7 @@ from gateway.errors import Misconfigured
 from gateway.formats.dialect import XmlDialect
 from gateway.ports import Adapter, Bus, Dialect, Store
 from gateway.resources import folder
-from gateway.settings import Keys, Settings, read_secret
+from gateway.settings import Keys, Settings, read_secret, read_text
 
 if TYPE_CHECKING:  # parts are imported when they are built: `gateway check` needs none of them
     from gateway.api.server import Servers
@@ -86,6 +86,8 @@ def build(settings: Settings) -> Iterator[Gateway]:
         store = open_store(settings.database_url)
         opened.callback(store.close)
         rules = policy.Policy.read((folder("mappings") / "doelbinding.toml").read_text("utf-8"))
+        if settings.doelbinding:
+            rules = rules.extended(read_text(at(settings.doelbinding)))
         sealer, bodies = _sealer(settings, checker), vault.FileVault(at(settings.body_keys))
         core = parts.Parts(
             *(settings.oin, settings.systeem, partners, rules, dialects, store, sealer, bodies),
