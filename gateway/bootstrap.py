@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.errors import Misconfigured
-from gateway.formats.dialect import XmlDialect
 from gateway.ports import Adapter, Bus, Dialect, Store
 from gateway.resources import folder
 from gateway.settings import Keys, Settings, read_secret, read_text
@@ -39,6 +38,8 @@ def load_dialects(normative: Path | None = None) -> dict[str, Dialect]:
 
     Where the folder is given, they check by the schemas of their owners.
     """
+    from gateway.formats.dialect import XmlDialect
+
     points = sorted(entry_points(group="gateway.adapters"), key=lambda point: point.name)
     adapters: list[Adapter] = [point.load() for point in points]
     found = {dialect.name: dialect for adapter in adapters for dialect in adapter.dialects}
