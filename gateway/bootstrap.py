@@ -36,13 +36,21 @@ def load_dialects(normative: Path | None = None) -> dict[str, Dialect]:
     """
     The dialects of the installed adapters by name, each once.
 
-    Where the folder is given, they check by the schemas of their owners.
+    Where the folder is given, they check by the schemas of their owners. Raises Misconfigured for
+    an adapter that cannot be imported, and for two dialects with one name: a plug-in brings its own.
     """
     from gateway.formats.dialect import XmlDialect
 
     points = sorted(entry_points(group="gateway.adapters"), key=lambda point: point.name)
-    adapters: list[Adapter] = [point.load() for point in points]
-    found = {dialect.name: dialect for adapter in adapters for dialect in adapter.dialects}
+    found: dict[str, Dialect] = {}
+    for point in points:
+        try:
+            adapter: Adapter = point.load()
+        except (ImportError, AttributeError) as error:
+            raise Misconfigured(f"adapter {point.name} cannot be loaded: {error}") from error
+        for dialect in adapter.dialects:
+            if found.setdefault(dialect.name, dialect) is not dialect:
+                raise Misconfigured(f"adapter {point.name} brings {dialect.name}, which is there")
     if normative:
         for name, dialect in found.items():
             if isinstance(dialect, XmlDialect):

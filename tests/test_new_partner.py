@@ -51,7 +51,7 @@ class Reader:
             **os.environ,
             "NAME": NAME,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONPATH": str(self.site),
+            "PYTHONPATH": f"{self.site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
             "PIP_TARGET": str(self.site),
             "PIP_NO_INDEX": "1",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -59,7 +59,7 @@ class Reader:
 
     def does(self, heading: str, number: int = 0) -> str:
         script = re.sub(
-            r"^(pip|gateway) ", r"python -m \1 ", blocks()[heading][number], flags=re.MULTILINE
+            r"^gateway ", "python -m gateway ", blocks()[heading][number], flags=re.MULTILINE
         )
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
@@ -112,7 +112,7 @@ def test_the_sixth_partner_asks_and_is_answered_over_a_real_gateway(
         configuration = configuration.replace(old, new)
     (work / "gateway.toml").write_text(configuration)
 
-    monkeypatch.setenv("PYTHONPATH", str(reader.site))
+    monkeypatch.setenv("PYTHONPATH", reader.environment["PYTHONPATH"])
     settings = load(work)
     process = Process(settings)
     started, send = blocks()["9 A first message"][:2]
@@ -142,3 +142,41 @@ def test_the_sixth_partner_asks_and_is_answered_over_a_real_gateway(
     text = answer.read_text()
     assert f"<V:antwoordOp>{MESSAGE}</V:antwoordOp>" in text
     assert "<V:bekend>true</V:bekend>" in text
+
+
+TWICE = """
+from dataclasses import replace
+from adapters.zsm import ADAPTER, ZSM_1
+ADAPTER = replace(ADAPTER, dialects=(replace(ZSM_1),))
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("import zvh_nergens", "adapter fout cannot be loaded"),
+        ("x = 1", "adapter fout cannot be loaded"),
+        (TWICE, "brings zsm/1.0, which is there"),
+    ],
+)
+def test_a_plug_in_that_is_not_right_is_named_and_stops_the_start(
+    tmp_path: Path, code: str, problem: str
+) -> None:
+    (tmp_path / "zvh_fout.py").write_text(code)
+    about = tmp_path / "zvh_fout-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: zvh-fout\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[gateway.adapters]\nfout = zvh_fout:ADAPTER\n")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "mapping", "check"],
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (3, True) == (done.returncode, problem in done.stderr)

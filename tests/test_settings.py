@@ -10,7 +10,7 @@ import pytest
 import gateway
 from gateway.cli.setup import VALUES
 from gateway.errors import Misconfigured
-from gateway.settings import FILE, load, read_secret
+from gateway.settings import FILE, load, read_secret, read_text
 
 TEMPLATE = Path(gateway.__file__).parent / "cli" / FILE
 
@@ -93,3 +93,15 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Misconfigured, match="chmod 600"):
         read_secret(secret)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
+def test_a_named_file_that_is_no_text_is_told_by_its_path(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "doelbinding.toml"
+    if content:
+        file.write_bytes(content)
+
+    with pytest.raises(Misconfigured, match=r"doelbinding\.toml cannot be read"):
+        read_text(file)
