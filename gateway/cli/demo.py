@@ -139,7 +139,7 @@ class Stage:
             act(*given)
         except RefusedByGateway as error:
             found = error.code if error.refusal else "no signature"
-            told = f"{error.reason()} [signed refusal]"
+            told = f"signed refusal: {error.reason()}"
         except Unavailable as error:
             log, reason = self.settings.directory / LOG, "certificate revoked"
             _expect(f"{scene}: the log says {reason}", lambda: reason in log.read_text("utf-8"))

@@ -100,6 +100,12 @@ class Ruling:
     not_before: date | None = None  # held until then (Bjsg art. 11a lid 3)
 
 
+class Added(Part, strict=True):
+    """The `doelbinding.toml` of an installation: rules of its own."""
+
+    regel: list[Rule] = Field(min_length=1)
+
+
 class Policy(Part, strict=True):
     """A `doelbinding.toml`: of its rules, in order, the first in force for kind and roles decides."""
 
@@ -116,6 +122,19 @@ class Policy(Part, strict=True):
         """
         try:
             return cls.model_validate(tomllib.loads(text))
+        except ValueError as error:
+            raise MappingInvalid(f"doelbinding: {explain(error)}") from None
+
+    def extended(self, text: str) -> Self:
+        """
+        With the rules in the text of another file, which are asked before these.
+
+        So an installation can allow what only it agreed, and narrow or change what is here.
+        Raises MappingInvalid.
+        """
+        try:
+            added = Added.model_validate(tomllib.loads(text))
+            return type(self)(soort=self.soort, regel=[*added.regel, *self.regel])
         except ValueError as error:
             raise MappingInvalid(f"doelbinding: {explain(error)}") from None
 
