@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -45,10 +45,13 @@ Category = Annotated[str, _one_of(ABOUT_PERSONS)]
 
 
 class KindRow(Part, strict=True):
-    """One `[soort.<kind>]`: whether it keeps its order per zaak, and which question it answers."""
+    """
+    One `[soort.<kind>]`: whether it keeps its order per zaak, and which question it answers; `*` is
+    any message.
+    """
 
     volgorde: bool
-    antwoord_op: Kind | None = None
+    antwoord_op: Kind | Literal["*"] | None = None
 
 
 class Rule(Part, strict=True):

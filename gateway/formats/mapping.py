@@ -14,8 +14,8 @@ The eight forms of a row (`mappings/README.md` shows each):
     "a" = { niet = "reason" }               no place on our side
 
 `x[code=VT-004].y` is the item of list `x` whose `code` is `VT-004`. `[overal]` names attributes that
-mean nothing wherever they stand, `[alleen]` which messages of the kind this document is for (`{ field =
-"value" }`), `[niet]` canonical fields without a place in this message, and
+mean nothing wherever they stand, `[alleen]` the one value of a field that the document itself says (it
+selects on render, is written on parse), `[niet]` canonical fields without a place in this message, and
 `[elders]` canonical fields that travel beside the document, in the sealed envelope.
 """
 
@@ -42,7 +42,7 @@ from gateway.formats.placement import (
     Scope,
 )
 from gateway.formats.structure import Element
-from gateway.formats.tree import TEKST, Converter, Path, Tree, get
+from gateway.formats.tree import TEKST, Converter, Path, Tree, get, put
 from gateway.ports import Loss
 
 _FORM_KEYS = frozenset({"naar", "waar", "met", "rows", "kies"})
@@ -88,7 +88,7 @@ class Mapping:
         self.overal: dict[str, Any] = {**shared.overal, **file.get("overal", {})}
         self.elders: dict[str, str] = {**shared.elders, **file.get("elders", {})}
         self.niet: dict[str, str] = file.get("niet", {})
-        self._only: dict[str, str] = file.get("alleen", {})
+        self.alleen: dict[str, str] = file.get("alleen", {})
         self._shape, self._fields = shape, fields
         self.scope = _Compiler(name, shared).scope(file["rows"], shape)
 
@@ -97,11 +97,13 @@ class Mapping:
         out: Tree = {}
         account = Account(self.overal, {})
         self.scope.parse(tree, out, "", account)
+        for at, value in self.alleen.items():
+            put(out, tuple(at.split(".")), value)
         return out, account.entries
 
     def fits(self, event: Tree) -> bool:
-        """Whether this document can say it: `[alleen]` names the fields it has one value of."""
-        return all(get(event, tuple(at.split("."))) == value for at, value in self._only.items())
+        """Whether the message has the values that this document is for."""
+        return all(get(event, tuple(at.split("."))) == value for at, value in self.alleen.items())
 
     def render(self, event: Tree) -> tuple[Tree, list[Loss]]:
         """The partner's tree of a canonical tree, and what was lost."""
@@ -109,7 +111,7 @@ class Mapping:
         account = Account(self.niet, self._fields)
         inside = {key: value for key, value in event.items() if key not in self.elders}
         self.scope.render(inside, out, "", account)
-        return out, account.entries
+        return out, [entry for entry in account.entries if entry.path not in self.alleen]
 
     def place(self, canonical: str) -> str:
         """Where a canonical field stands in the partner's document, so that an error can say so."""
@@ -128,7 +130,7 @@ class Mapping:
         rows = list(_spoken(self.scope))
         theirs = {partner for partner, _ in rows}
         dropped = tuple(partner for partner, canonical in rows if not canonical)
-        ours = {canonical for _, canonical in rows}
+        ours = {canonical for _, canonical in rows} | self.alleen.keys()
         elsewhere = tuple(f"{name}." for name in (*self.niet, *self.elders))
         return [
             f"partner: {leaf}"
@@ -208,9 +210,7 @@ class _Compiler:
             else:
                 yield from self._rows(self._with_fragments(row, path), target, path)
 
-    def _leaf(
-        self, row: str, path: Path, element: Element | None, *, many: bool
-    ) -> Leaf | Items:
+    def _leaf(self, row: str, path: Path, element: Element | None, *, many: bool) -> Leaf | Items:
         where, *rest = (part.strip() for part in row.split("|"))
         converter, guard = TEKST, None
         for part in rest:

@@ -280,7 +280,7 @@ class Const:
         elif self.partner[-1].startswith("@"):
             if node != self.value:
                 account.partner(path)
-        elif group.get(TEXT) != self.value:
+        elif group.get(TEXT) not in ("", self.value):  # left empty, the schema has it fixed
             raise InvalidDocument("De waarde is niet de vaste waarde van dit bericht.")
 
 

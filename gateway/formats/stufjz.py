@@ -76,7 +76,7 @@ def _fault(error: GatewayError) -> dict[str, str]:
         "omschrijving": error.titel[:_TITLE],
     }
     if sender_mends:
-        fault["details"] = f"{error.reason()} {error.advies}"[:_DETAILS]
+        fault["details"] = f"{error.reason().rstrip('.')}. {error.advies}"[:_DETAILS]
     return fault
 
 

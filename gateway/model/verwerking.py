@@ -30,7 +30,7 @@ class Verwerking(Inhoud):
 class Opmerking(Deel):
     """A remark of the receiver on a message it did process."""
 
-    tekst: str = wgs(VRIJ)
+    tekst: str | None = wgs(VRIJ, default=None)
 
 
 class Bevestiging(Verwerking):
