@@ -32,8 +32,8 @@ def document(root: str, seed: int) -> etree._Element:
     """A valid document with what a schema cannot ask for: BSNs, dates and times that can exist."""
     made = generator(OURS / SCHEMAS[root][0], root).valid(seed)
     for number, node in enumerate(made.iter(etree.Element)):
-        name, nil = etree.QName(node).localname, f"{XSI}nil" in node.keys()
-        if nil:
+        name = etree.QName(node).localname
+        if node.get(f"{XSI}nil"):
             continue
         if name == "inp.bsn":
             node.text = next(b for n in range(number, 9999) if (b := bsn_of(n)))
@@ -107,6 +107,8 @@ def _everywhere(part: Any) -> None:
     if not isinstance(part, dict):
         return
     for name, value in list(part.items()):
+        if name == "geenWaarde":
+            continue
         _everywhere(value)
         if name in ADRES:
             part[name] = ADRES[name]
@@ -118,6 +120,10 @@ def _everywhere(part: Any) -> None:
             value["code"] = "1702"
         elif name == "inhoud":
             part[name] = "TG9yZW0="
+        elif name == "applicatie":
+            part[name] = "PGAx"
+        elif name == "mediatype":
+            part[name] = "text/plain"
         elif name == "geslachtsnaam":
             part[name] = "Testpersoon"
         elif name in ("verwijzing", "identificatie", "zaakRaad") and isinstance(value, str):
@@ -135,6 +141,7 @@ def _party(one: Part) -> None:
         _give(one["persoon"], geslachtsnaam="Testpersoon")
         _take(one["persoon"], "adressenBuitenland")
     elif "organisatie" in one:
+        _take(one, "persoon")
         _give(one["organisatie"], identificatie="000099999999", naam="Jeugdzorg Voorbeeld")
         _give(one["organisatie"], contactpersoon={"telefoonnummer": "0760000000"})
 
@@ -191,6 +198,8 @@ def _terugkoppeling(data: Part) -> None:
     _give(data, identificatie="VT-12345", verwijzing="PL-12345", vervolgactie=True)
     _give(data, initiator={"contactpersoon": {"naam": "F. Proef"}})
     for one in data.get("betrokkenen", ()):
+        if one["positie"] == "onderwerp":
+            _give(one, persoon={"geslachtsnaam": "Testpersoon"})
         _party(one)
         _give(one, aanvullendeInformatie="voogd", contactpersonen=[{"naam": "G. Proef"}])
         if "persoon" in one:

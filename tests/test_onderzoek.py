@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def event(root: str) -> dict[str, Any]:
 
 
 def squeezed(text: bytes) -> bytes:
-    return re.sub(rb">\s+<", b"><", text).strip()
+    return re.sub(rb"<([^ >]+)></\1>", rb"<\1/>", re.sub(rb">\s+<", b"><", text)).strip()
 
 
 def kind_of(root: str) -> str:
@@ -117,6 +117,7 @@ def test_what_comes_back_is_what_was_sent_without_the_loss_account(
     assert [] == [entry for entry in gone if not entry.reason and "geenWaarde" not in entry.path]
 
 
+ordered = partial(json.dumps, sort_keys=True)
 ELSEWHERE = {"source", "conversatieid", "huis"}
 
 
@@ -126,7 +127,7 @@ def _coarse(part: Any, rounded: set[str]) -> Any:
         kept = {k: _coarse(v, rounded) for k, v in part.items() if k not in rounded | ELSEWHERE}
         return {k: v for k, v in kept.items() if v not in ({}, [])}
     if isinstance(part, list):
-        return sorted((_coarse(one, rounded) for one in part), key=json.dumps)
+        return sorted((_coarse(one, rounded) for one in part), key=ordered)
     return part
 
 
@@ -193,7 +194,7 @@ def test_the_bytes_of_an_attachment_come_back_though_it_was_written_in_lines() -
 def test_a_request_about_nobody_is_refused() -> None:
     nobody = etree.fromstring(example("vtoDi01"))
     for clients in nobody.findall(".//{*}heeftBetrekkingOp"):
-        clients[:] = []
+        clients[:], clients.text = [], None
         clients.set("{http://www.w3.org/2001/XMLSchema-instance}nil", "true")
     STUF_JZ.validate(etree.tostring(nobody))
     with pytest.raises(errors.InvalidDocument) as caught:

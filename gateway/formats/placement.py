@@ -41,14 +41,16 @@ class Account:
             known, category = known["niet"], known["wgs"]
         self.entries.append(Loss(path, category, "weg", reason or known))
 
-    def canonical(self, path: str, *, how: str = "weg") -> None:
-        """Something of ours without a place in the partner's document."""
+    def canonical(self, path: str, *, how: str = "weg", otherwise: str = "") -> None:
+        """Something of ours without a place there; `otherwise` is for what has no reason by name."""
         plain = _INDEX.sub("", path)
         category = self._categories.get(plain, "geen")
         below = {c for p, c in self._categories.items() if p.startswith(plain + ".")} - {"geen"}
         if below:
             category = ",".join(sorted(below))
-        reason = next((r for p, r in self._reasons.items() if f"{plain}.".startswith(f"{p}.")), "")
+        reason = next(
+            (r for p, r in self._reasons.items() if f"{plain}.".startswith(f"{p}.")), otherwise
+        )
         self.entries.append(Loss(path, category, how, reason))
 
 
@@ -386,4 +388,6 @@ def _render_items(
         here = f"{path}[{number}]"
         fitting = chosen.get(number) or next((row for row in rows if row.matches(item)), None)
         if fitting is None or not fitting.render(item, out, here, account):
-            account.canonical(here)
+            account.canonical(
+                here, otherwise="Dit bericht heeft hier plaats voor minder, of anders."
+            )
