@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
@@ -46,14 +46,14 @@ Category = Annotated[str, _one_of(ABOUT_PERSONS)]
 
 class KindRow(Part, strict=True):
     """
-    One `[soort.<kind>]`: whether it keeps its order per zaak, and which question it answers.
+    One `[soort.<kind>]`: whether it keeps its order per zaak, and which question it answers (`*`: any).
 
     `mandaat`: for the houses whose procesregisseur the burgemeester mandated. `samen_uren`: answers
     of several systems are joined into one, after so many hours without those that did not come.
     """
 
     volgorde: bool
-    antwoord_op: Kind | None = None
+    antwoord_op: Kind | Literal["*"] | None = None
     mandaat: bool = False
     samen_uren: PositiveFloat | None = None
 

@@ -33,7 +33,7 @@ def question(parts: Parts, bericht: Bericht, sender: Partner) -> MessageRecord |
         askers = {partner.oin for partner in parts.partners.values()}
         lanes = [ids.lane(parts.lane_key, sender.name, asker, case) for asker in askers]
         found = parts.store.newest_in(lanes)
-    if not found or (kind and found.kind != kind):
+    if not found or kind not in (None, "*", found.kind):
         raise UnknownQuestion(path="antwoordop")
     return found
 

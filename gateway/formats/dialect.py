@@ -88,7 +88,7 @@ class XmlDialect:
         sender = event["data"]["afzender"]
         event["specversion"] = "1.0"
         event["type"] = type_of(mapping.soort)
-        event["source"] = source_of(sender["organisatie"], sender["applicatie"])
+        event["source"] = source_of(sender.get("organisatie", ""), sender["applicatie"])
         try:
             bericht = lees(event)
         except errors.InvalidDocument as error:
@@ -97,11 +97,13 @@ class XmlDialect:
         return Parsed(self.name, found.name, bericht, tuple(loss))
 
     def render(self, bericht: Bericht, root: str = "") -> Rendered:
+        event = schrijf(bericht)
         say_it = (d for d in self.documents if self.mappings[d.root].soort == bericht.soort)
-        found = next((d for d in say_it if root in ("", d.name)), None)
+        named = (d for d in say_it if root in ("", d.name))
+        found = next((d for d in named if self.mappings[d.root].fits(event)), None)
         if found is None:
             raise errors.NotExpressible(f"{self.name} kent geen {root or bericht.soort}.")
-        tree, loss = self.mappings[found.root].render(schrijf(bericht))
+        tree, loss = self.mappings[found.root].render(event)
         written = xmldoc.to_xml(tree, self.structures[found.root])
         try:
             self._schemas[found.root].validate(xmldoc.read(written))

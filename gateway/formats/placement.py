@@ -41,14 +41,16 @@ class Account:
             known, category = known["niet"], known["wgs"]
         self.entries.append(Loss(path, category, "weg", reason or known))
 
-    def canonical(self, path: str, *, how: str = "weg") -> None:
-        """Something of ours without a place in the partner's document."""
+    def canonical(self, path: str, *, how: str = "weg", otherwise: str = "") -> None:
+        """Something of ours without a place there; `otherwise` is for what has no reason by name."""
         plain = _INDEX.sub("", path)
         category = self._categories.get(plain, "geen")
         below = {c for p, c in self._categories.items() if p.startswith(plain + ".")} - {"geen"}
         if below:
             category = ",".join(sorted(below))
-        reason = next((r for p, r in self._reasons.items() if f"{plain}.".startswith(f"{p}.")), "")
+        reason = next(
+            (r for p, r in self._reasons.items() if f"{plain}.".startswith(f"{p}.")), otherwise
+        )
         self.entries.append(Loss(path, category, how, reason))
 
 
@@ -129,6 +131,30 @@ class Leaf(Row):
         return bool(mine and theirs and mine[0] != theirs[0] and mine[1] == theirs[1])
 
 
+class First(Leaf):
+    """A leaf the schema lets repeat, though there is one value: the first counts, others are lost."""
+
+    __slots__ = ()
+
+    def parse(self, node: Node, out: Tree, path: str, account: Account) -> None:
+        for number in range(2, len(node) + 1):
+            account.partner(f"{path}[{number}]", "Dit gegeven is er maar een: het eerste geldt.")
+        super().parse(node[0], out, path, account)
+
+    def render(self, value: Any, out: Tree, path: str, account: Account) -> None:
+        one: Tree = {}
+        super().render(value, one, path, account)
+        self._write(one, out)
+
+    def render_nil(self, reason: str, out: Tree) -> bool:
+        one: Tree = {}
+        return super().render_nil(reason, one) and self._write(one, out)
+
+    def _write(self, one: Tree, out: Tree) -> bool:
+        node = get(one, self.partner)
+        return node is not None and put(out, self.partner, [node])
+
+
 @dataclass(slots=True)
 class Object(Row):
     """An element that is an object of ours."""
@@ -172,10 +198,21 @@ class Items:
         put(out, self.canonical, [])
         nodes = node if isinstance(node, list) else [node]
         for number, one in enumerate(nodes, 1):
-            item: Tree = {key: values[0] for key, values in self.where.items()}
-            get(out, self.canonical).append(item)
             place = f"{path}[{number}]" if len(nodes) > 1 else path
+            if self._says_nothing(one):
+                for name, value in one.items():
+                    if name != NIL or value:
+                        account.partner(f"{place}/{'@xsi:nil' if name == NIL else name}")
+                continue
+            item: Tree = {key: values[0] for key, values in self.where.items()}
             (self.inline or self.scope).parse(one, item, place, account)
+            if not self.having or self.having in item:  # an empty element is no such item
+                get(out, self.canonical).append(item)
+
+    def _says_nothing(self, node: Node) -> bool:
+        """Whether an element is nil whose text is no value of the item: then there is no item."""
+        nil = isinstance(node, dict) and NIL in node
+        return nil and not self.inline and (TEXT,) not in self.scope.elements
 
     def matches(self, item: Tree) -> bool:
         fits = all(item.get(key) in values for key, values in self.where.items())
@@ -229,13 +266,23 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """A place that always holds the same text in this message."""
+    """A place that always holds the same text in this message; nil is no other text.
+
+    A document with another text is refused; another attribute is entered in the account.
+    """
 
     partner: Path
     value: str
 
     def parse(self, node: Node, out: Tree, path: str, account: Account) -> None:
-        if as_group(node).get(TEXT) != self.value:
+        group = as_group(node)
+        if NIL in group:
+            if group[NIL]:
+                account.partner(f"{path}/@xsi:nil")
+        elif self.partner[-1].startswith("@"):
+            if node != self.value:
+                account.partner(path)
+        elif group.get(TEXT) not in ("", self.value):  # left empty, the schema has it fixed
             raise InvalidDocument("De waarde is niet de vaste waarde van dit bericht.")
 
 
@@ -341,4 +388,6 @@ def _render_items(
         here = f"{path}[{number}]"
         fitting = chosen.get(number) or next((row for row in rows if row.matches(item)), None)
         if fitting is None or not fitting.render(item, out, here, account):
-            account.canonical(here)
+            account.canonical(
+                here, otherwise="Dit bericht heeft hier plaats voor minder, of anders."
+            )

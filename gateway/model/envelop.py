@@ -32,7 +32,7 @@ class Deel(BaseModel):
         if self.geen_waarde:
             names = {f.alias or n: n for n, f in type(self).model_fields.items()}
             for name in self.geen_waarde:
-                if name not in names or getattr(self, names[name]) not in (None, ()):
+                if name not in names or getattr(self, names[name]) not in (None, (), ""):
                     raise onjuist("geenWaarde noemt alleen velden zonder waarde.")
         return self
 

@@ -3,6 +3,7 @@
 from typing import Annotated, ClassVar
 
 from gateway.model.bekendheid import Contactpersoon, Extra, Organisatie
+from gateway.model.casusinformatie import Bijlage
 from gateway.model.envelop import Deel, Inhoud
 from gateway.model.lijsten import Lijst
 from gateway.model.personen import VRIJ, Betrokkene, Contactmiddel, Informering, Natuurlijkpersoon
@@ -127,6 +128,7 @@ class Melding(Inhoud):
     verdieping: Verdieping | None = wgs(GEEN, default=None)
     overige_informatie: str | None = wgs(VRIJ, default=None)
     webadressen: tuple[Webadres, ...] = wgs(VRIJ, default=())
+    bijlagen: tuple[Bijlage, ...] = wgs(VRIJ, default=())
     extra: Extra = wgs(VRIJ, default=())
 
     def zaak(self) -> str | None:
@@ -174,6 +176,7 @@ class Meldinguitkomst(Inhoud):
     verwijzing: str | None = wgs(GEEN, default=None)
     bestemming: Bestemming | None = wgs(GEEN, default=None)
     resultaat: Resultaat | None = wgs(GEEN, default=None)
+    vervolgactie: bool | None = wgs(Wgs.HULPVERLENING, default=None)
     casus: Afhandeling | None = wgs(GEEN, default=None)
     toelichting: str | None = wgs(VRIJ, default=None)
     webadres: str | None = wgs(VRIJ, default=None)
