@@ -79,6 +79,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
     from gateway.api import Services, app, metrics, server
     from gateway.bus import open_bus
     from gateway.core import accept, deliver, gebieden, parts, policy, postbus, retry
+    from gateway.formats.stufjz import STUF_JZ, acknowledgement
     from gateway.security import identity, tls, vault
     from gateway.store import open_store
     from gateway.transport import HttpsTransport
@@ -101,7 +102,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
         sealer, bodies = _sealer(settings, checker), vault.FileVault(at(settings.body_keys))
         core = parts.Parts(
             *(settings.oin, settings.systeem, partners, rules, dialects, store, sealer, bodies),
-            *(now, read_secret(at(settings.lane_key)), areas),
+            *(now, read_secret(at(settings.lane_key)), areas, {STUF_JZ.name: acknowledgement}),
         )
         files = tls.TlsFiles(at(settings.tls.certificate), at(settings.tls.key), ca, crl)
         inward = tls.server_context(

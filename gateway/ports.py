@@ -11,7 +11,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from gateway.model.envelop import Bericht
+from gateway.errors import GatewayError
+from gateway.model.envelop import Bericht, Systeem
 from gateway.model.partner import Partner
 
 
@@ -97,6 +98,19 @@ class Dialect(Protocol):
         """
 
 
+class Acknowledge(Protocol):
+    """The answer that a standard wants at once to a document (StUF: Bv03, Fo03)."""
+
+    def __call__(
+        self, to: Systeem, about: str, error: GatewayError | None, *, oin: str, id: str, time: str
+    ) -> bytes:
+        """
+        `to` wrote the document and `about` is its id; `oin` is ours, `id` and `time` of the answer.
+
+        Raises NotExpressible.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Adapter:
     """A partner's dialects; the object `ADAPTER` that an entry point `gateway.adapters` names."""
@@ -123,7 +137,8 @@ class Unsealed:
 class Receipt:
     """
     The signed answer to a message. `outcome` is `geaccepteerd` or `geweigerd`; a refusal carries the
-    stable code. `id` is empty when the refused body could not be opened.
+    stable code. `id` is empty when the refused body could not be opened. `antwoord` is the answer
+    that the sender's own standard wants at once (StUF: Bv03 or Fo03), in base64; empty for others.
     """
 
     id: str
@@ -133,6 +148,7 @@ class Receipt:
     issuer: str
     audience: str
     code: str = ""
+    antwoord: str = ""
 
 
 class Sealer(Protocol):

@@ -28,6 +28,7 @@ from gateway.core.parts import Parts
 from gateway.core.policy import Policy
 from gateway.core.postbus import Postbus
 from gateway.formats.stufjz import STUF_JZ as ADAPTER
+from gateway.formats.stufjz import acknowledgement
 from gateway.model.envelop import source_of, type_of
 from gateway.model.partner import Partner
 from gateway.ports import (
@@ -166,6 +167,7 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
         now,
         b"k" * 32,
         areas,
+        {ADAPTER.name: acknowledgement},
     )
     services = Services(
         acceptor=Acceptor(parts, houses={}),

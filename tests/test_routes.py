@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from base64 import b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -190,6 +191,34 @@ def test_an_answer_goes_to_the_one_who_asked(
 
     assert told.soort == got[asker].soort
     assert _facts(got[asker]) <= _facts(told)
+
+
+def test_a_stuf_document_gets_its_bv03_or_fo03_inside_the_signed_receipt(chain: Chain) -> None:
+    client, stuf = chain.parties["zsm"].client, DIALECTS["stuf-jz/1.0.9"]
+    asked = chain.message("zsm", "vcobDi01")
+    document = stuf.render(asked).document
+    about = {"message_id": asked.id, "kind": asked.soort, "content_type": "application/xml"}
+
+    def answered(antwoord: str, root: str) -> Bericht:
+        parsed = stuf.parse(b64decode(antwoord))
+        assert root == parsed.root
+        assert asked.id == parsed.bericht.antwoordop
+        return parsed.bericht
+
+    answered(client.send(document, **about).receipt.antwoord, "Bv03Bericht")
+    other = document.replace(b"Jan", b"Piet")
+    for sent, code in (
+        (other, "id-hergebruikt"),
+        (b"<" + document[1:].replace(b">02<", b">99<"), ""),
+    ):
+        with pytest.raises(RefusedByGateway) as caught:
+            client.send(sent, **about)
+        assert caught.value.refusal
+        told = answered(caught.value.refusal.antwoord, "Fo03Bericht")
+        if code:
+            assert code == caught.value.code
+            assert "id-hergebruikt" in str(schrijf(told)["data"])
+    chain.everybody_got({"landelijk"})
 
 
 def test_every_kind_that_a_partner_may_send_is_in_the_table(chain: Chain) -> None:

@@ -235,6 +235,7 @@ class World:
             now=self.clock.now,
             lane_key=b"l" * 32,
             gebieden=Gebieden.read(folder("mappings") / "routing"),
+            acknowledges={},
         )
         parts = replace(parts, **instead)
         self.acceptor = Acceptor(parts, houses={HOUSE_OIN: HOUSE})

@@ -6,7 +6,9 @@ The way in: one sealed body becomes a stored message with its deliveries, or a s
     3 a repeat? the stored receipt      6 routing and doelbinding        9 answer
 """
 
+from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -19,7 +21,7 @@ from gateway.core import ids, routing, samen
 from gateway.core.parts import Parts
 from gateway.core.policy import Ruling, strip
 from gateway.model import schrijf
-from gateway.model.envelop import Bericht, kind_of, source_of, source_oin
+from gateway.model.envelop import Bericht, Systeem, kind_of, source_of, source_oin
 from gateway.model.partner import Partner
 from gateway.ports import MessageRecord, Parsed, Unsealed
 
@@ -37,6 +39,15 @@ class Accepted:
     internal_id: str | None
     duplicate: bool
     error: errors.Refused | None
+
+
+@dataclass(slots=True)
+class _Read:
+    """How far a document was read: enough to answer it in its own standard."""
+
+    dialect: str = ""
+    id: str = ""
+    writer: Systeem | None = None
 
 
 Allowed = list[tuple[Ruling, ports.NewDelivery]]
@@ -57,7 +68,7 @@ class Acceptor:
         and the sender tries again.
         """
         parts, now = self.parts, self.parts.now()
-        message_id, digest = "", ids.digest_of(body)
+        message_id, digest, read, opened = "", ids.digest_of(body), _Read(), None
         try:
             # (1) who is the TLS client?
             if all(partner.oin != tls_oin for partner in parts.partners.values()):
@@ -74,14 +85,14 @@ class Acceptor:
             # (4) meant for us, and signed lately
             self._check_envelope(opened.envelope, now)
             # (5) what does it say, and is its writer the sender?
-            parsed = self._read(opened)
+            parsed = self._read(opened, read)
             # (6) who should get it, and who may
             parts.policy.may_send(sender, parsed.bericht.soort)
             asked = routing.question(parts, parsed.bericht, sender)
             parsed = replace(parsed, bericht=self._completed(opened, parsed.bericht, asked, now))
             allowed = self._allowed(parsed.bericht, sender, asked, now)
             # (7) the proof of acceptance
-            receipt = self._receipt(message_id, digest, now, tls_oin)
+            receipt = self._receipt(message_id, digest, now, tls_oin, answer=self._answer(read))
             # (8) all or nothing; another request may have been first
             message = self._message(opened, parsed, allowed, receipt, now)
             if stored := parts.store.accept(message):
@@ -94,7 +105,11 @@ class Acceptor:
             # A refusal is recorded and signed too; nothing else is stored.
             parts.store.refused(sender=tls_oin, code=error.code, digest=digest, at=now)
             log.warning("message_refused", code=error.code, partner=tls_oin)
-            receipt = self._receipt(message_id, digest, now, tls_oin, error.code)
+            if opened and not read.dialect:  # an answer in its own standard, if it can be told
+                with suppress(errors.Refused):
+                    self._recognised(opened, read)
+            answer = self._answer(read, error)
+            receipt = self._receipt(message_id, digest, now, tls_oin, error.code, answer)
             return Accepted(receipt, None, False, error)
 
     def _check_envelope(self, envelope: dict[str, Any], now: datetime) -> None:
@@ -105,14 +120,21 @@ class Acceptor:
         if envelope["iat"] > (now + MAX_AHEAD).timestamp():
             raise errors.FromTheFuture()
 
-    def _read(self, opened: Unsealed) -> Parsed:
-        """What it says, if the signer may write it; a system's dialects are part of its agreement."""
-        sender, envelope = opened.signer, opened.envelope
+    def _recognised(self, opened: Unsealed, read: _Read) -> ports.Dialect:
+        sender = opened.signer
         spoken = (dialect for n, dialect in self.parts.dialects.items() if n in sender.spoken)
         dialect = next((d for d in spoken if d.recognises(opened.document)), None)
         if dialect is None:
             raise errors.UnknownDocument()
-        parsed = dialect.parse(opened.document)
+        read.dialect, read.id = dialect.name, opened.envelope["id"]
+        read.writer = Systeem(organisatie=sender.oin, applicatie=sender.systeem)
+        return dialect
+
+    def _read(self, opened: Unsealed, read: _Read) -> Parsed:
+        """What it says, if the signer may write it; a system's dialects are part of its agreement."""
+        sender, envelope = opened.signer, opened.envelope
+        parsed = self._recognised(opened, read).parse(opened.document)
+        read.writer = parsed.bericht.data.afzender
         bericht = parsed.bericht
         # A partner writes as itself, under a registered name, or for a house it works for.
         writers = {sender.oin, *sender.senders}
@@ -218,10 +240,29 @@ class Acceptor:
             grounds=" | ".join(dict.fromkeys(ruling.grounds for ruling, _ in allowed)),
         )
 
-    def _receipt(self, id: str, digest: str, now: datetime, to: str, code: str = "") -> bytes:
-        outcome = "geweigerd" if code else "geaccepteerd"
-        receipt = ports.Receipt(id, digest, outcome, ids.instant(now), self.parts.oin, to, code)
+    def _receipt(
+        self, id: str, digest: str, now: datetime, to: str, code: str = "", answer: str = ""
+    ) -> bytes:
+        outcome, time, own = (
+            "geweigerd" if code else "geaccepteerd",
+            ids.instant(now),
+            self.parts.oin,
+        )
+        receipt = ports.Receipt(id, digest, outcome, time, own, to, code, answer)
         return self.parts.sealer.sign_receipt(receipt)
+
+    def _answer(self, read: _Read, error: errors.Refused | None = None) -> str:
+        """What the standard of the document wants in the receipt, base64; empty when nothing."""
+        acknowledge = self.parts.acknowledges.get(read.dialect)
+        if acknowledge is None or read.writer is None:
+            return ""
+        now = self.parts.now()
+        ours = {"oin": self.parts.oin, "id": ids.new_id(now), "time": ids.instant(now)}
+        with suppress(
+            errors.NotExpressible
+        ):  # a name StUF has no room for: the receipt says it all
+            return b64encode(acknowledge(read.writer, read.id, error, **ours)).decode()
+        return ""
 
 
 def _repeat(stored: ports.StoredReceipt, digest: str) -> Accepted:

@@ -7,7 +7,7 @@ from datetime import datetime
 from gateway.core.gebieden import Gebieden
 from gateway.core.policy import Policy
 from gateway.model.partner import Partner
-from gateway.ports import Dialect, Sealer, Store, Vault
+from gateway.ports import Acknowledge, Dialect, Sealer, Store, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +25,4 @@ class Parts:
     now: Callable[[], datetime]
     lane_key: bytes
     gebieden: Gebieden
+    acknowledges: Mapping[str, Acknowledge]  # by dialect; the others want nothing at once

@@ -34,7 +34,7 @@ LAST_INSTANT = 253402300799  # 9999-12-31T23:59:59Z: later ones fit no datetime
 
 RECEIPT_KIND = "ontvangstbewijs"
 # The members of a receipt, in the order of the fields of `ports.Receipt`; `code` may be absent.
-RECEIPT_MEMBERS = ("id", "digest", "uitkomst", "tijd", "iss", "aud", "code")
+RECEIPT_MEMBERS = ("id", "digest", "uitkomst", "tijd", "iss", "aud", "code", "antwoord")
 
 
 class KeyPair(NamedTuple):
@@ -146,8 +146,9 @@ class JoseSealer:
     def sign_receipt(self, receipt: Receipt) -> bytes:
         """A compact JWS of type zvh-receipt-1."""
         said = dict(zip(RECEIPT_MEMBERS, astuple(receipt), strict=True))
-        if not receipt.code:
-            del said["code"]
+        said = {
+            name: text for name, text in said.items() if text or name not in ("code", "antwoord")
+        }
         return jose.sign(_json({"soort": RECEIPT_KIND, **said}), typ=RECEIPT, key=self._signing)
 
     def verify_receipt(self, token: bytes, *, partner: Partner, now: datetime) -> Receipt:
@@ -160,7 +161,7 @@ class JoseSealer:
         try:
             found = Jws(token.strip(), typ=RECEIPT)
             signer, key = self._signer(found.kid, now)
-            said = {"code": "", **jose.strict_json(found.payload(key))}
+            said = {"code": "", "antwoord": "", **jose.strict_json(found.payload(key))}
         except errors.GatewayError as error:
             raise errors.ReceiptInvalid(error.detail) from error
         texts = [said.get(name) for name in RECEIPT_MEMBERS]
