@@ -22,6 +22,9 @@ from gateway.formats.tree import NIL, TEXT, Converter, Nil, Node, Path, Tree, as
 from gateway.ports import Loss
 
 _INDEX = re.compile(r"\[[0-9]+\]")
+_NOTHING = {NIL: ""}
+_NIL_ITEM = "Een voorkomen zonder inhoud is er bij ons niet."
+_NIL_GROUP = "Een groep zonder inhoud is bij ons hetzelfde als geen groep."
 
 
 class Account:
@@ -157,6 +160,7 @@ class Items:
     `where` selects on render, by any of its values; the first is written on parse. `having` is a
     field an item must have. Not `many`: one element, so a second item that matches is lost. `prefer` (kies): of the items whose `prefer[0]` is in `prefer[1]`, the first in
     that order is taken. `inline`: the item has no element of its own (`vragen[code=X].antwoord`).
+    `required`: the schema wants the element, so that nil without a reason says no more than absent.
     """
 
     partner: Path
@@ -167,15 +171,28 @@ class Items:
     prefer: tuple[str, tuple[str, ...]] | None = None
     inline: Leaf | None = None
     having: str = ""
+    required: bool = False
 
     def parse(self, node: Node, out: Tree, path: str, account: Account) -> None:
-        put(out, self.canonical, [])
         nodes = node if isinstance(node, list) else [node]
         for number, one in enumerate(nodes, 1):
-            item: Tree = {key: values[0] for key, values in self.where.items()}
-            get(out, self.canonical).append(item)
             place = f"{path}[{number}]" if len(nodes) > 1 else path
+            if self._says_nothing(one):
+                if one != _NOTHING or not self.required:
+                    account.partner(place, _NIL_ITEM)
+                continue
+            item: Tree = {key: values[0] for key, values in self.where.items()}
             (self.inline or self.scope).parse(one, item, place, account)
+            if self.inline and item.keys() <= self.where.keys():
+                continue  # an empty optional element says nothing
+            put(out, self.canonical, [])
+            get(out, self.canonical).append(item)
+
+    def _says_nothing(self, node: Node) -> bool:
+        """Nil, and no field of the item could say so."""
+        if self.inline or not isinstance(node, dict) or NIL not in node:
+            return False
+        return (TEXT,) not in self.scope.elements or (self.required and node == _NOTHING)
 
     def matches(self, item: Tree) -> bool:
         fits = all(item.get(key) in values for key, values in self.where.items())
@@ -201,6 +218,8 @@ class Items:
         self.scope.render(visible, out if self.inline else inner, path, account)
         if self.inline:
             return get(out, self.partner) is not None
+        if self._says_nothing(inner):
+            return False
         if not self.many:
             return put(out, self.partner, inner)
         put(out, self.partner, [])
@@ -279,7 +298,7 @@ class Scope:
             elif isinstance(text := self.elements.get((*group, TEXT)), Leaf):
                 text.parse_nil(child, out)
             elif child or group not in self.required_groups:
-                account.partner(f"{path}/@xsi:nil")
+                account.partner(f"{path}/@xsi:nil", _NIL_GROUP)
             # nil without a reason on a required group says no more than an empty group
 
     # -- render: the canonical tree decides what is visited
