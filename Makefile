@@ -12,7 +12,7 @@ IN = .venv/bin/python -m
 
 export PYTHON
 
-.PHONY: demo test check lint types contracts schemas clean rabbitmq
+.PHONY: demo test check lint types contracts schemas docs clean rabbitmq
 
 demo: .venv/.ready $(if $(filter rabbitmq,$(BUS)),rabbitmq)
 	$(IN) gateway demo --bus $(BUS) $(if $(DIR),--dir $(DIR)) $(ARGS)
@@ -35,6 +35,10 @@ contracts: .venv/.ready     # who may import whom
 
 schemas: .venv/.ready       # writes schemas/canonical from the model
 	$(IN) gateway.model.export
+
+docs: .venv/.ready          # writes docs/mappings from the mappings
+	rm -rf docs/mappings
+	$(IN) gateway mapping export docs/mappings
 
 clean:
 	rm -rf .venv dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

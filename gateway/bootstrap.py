@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.errors import Misconfigured
-from gateway.formats.dialect import XmlDialect
 from gateway.ports import Adapter, Bus, Dialect, Store
 from gateway.resources import folder
-from gateway.settings import Keys, Settings, read_secret
+from gateway.settings import Keys, Settings, read_secret, read_text
 
 if TYPE_CHECKING:  # parts are imported when they are built: `gateway check` needs none of them
     from gateway.api.server import Servers
@@ -37,11 +36,21 @@ def load_dialects(normative: Path | None = None) -> dict[str, Dialect]:
     """
     The dialects of the installed adapters by name, each once.
 
-    Where the folder is given, they check by the schemas of their owners.
+    Where the folder is given, they check by the schemas of their owners. Raises Misconfigured for
+    an adapter that cannot be imported, and for two dialects with one name: a plug-in brings its own.
     """
+    from gateway.formats.dialect import XmlDialect
+
     points = sorted(entry_points(group="gateway.adapters"), key=lambda point: point.name)
-    adapters: list[Adapter] = [point.load() for point in points]
-    found = {dialect.name: dialect for adapter in adapters for dialect in adapter.dialects}
+    found: dict[str, Dialect] = {}
+    for point in points:
+        try:
+            adapter: Adapter = point.load()
+        except (ImportError, AttributeError) as error:
+            raise Misconfigured(f"adapter {point.name} cannot be loaded: {error}") from error
+        for dialect in adapter.dialects:
+            if found.setdefault(dialect.name, dialect) is not dialect:
+                raise Misconfigured(f"adapter {point.name} brings {dialect.name}, which is there")
     if normative:
         for name, dialect in found.items():
             if isinstance(dialect, XmlDialect):
@@ -69,7 +78,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
     """
     from gateway.api import Services, app, metrics, server
     from gateway.bus import open_bus
-    from gateway.core import accept, deliver, parts, policy, postbus, retry
+    from gateway.core import accept, deliver, gebieden, parts, policy, postbus, retry
     from gateway.security import identity, tls, vault
     from gateway.store import open_store
     from gateway.transport import HttpsTransport
@@ -86,10 +95,13 @@ def build(settings: Settings) -> Iterator[Gateway]:
         store = open_store(settings.database_url)
         opened.callback(store.close)
         rules = policy.Policy.read((folder("mappings") / "doelbinding.toml").read_text("utf-8"))
+        areas = gebieden.Gebieden.read(folder("mappings") / "routing")
+        if settings.doelbinding:
+            rules = rules.extended(read_text(at(settings.doelbinding)))
         sealer, bodies = _sealer(settings, checker), vault.FileVault(at(settings.body_keys))
         core = parts.Parts(
             *(settings.oin, settings.systeem, partners, rules, dialects, store, sealer, bodies),
-            *(now, read_secret(at(settings.lane_key))),
+            *(now, read_secret(at(settings.lane_key)), areas),
         )
         files = tls.TlsFiles(at(settings.tls.certificate), at(settings.tls.key), ca, crl)
         inward = tls.server_context(

@@ -96,6 +96,7 @@ class Settings(BaseSettings):
     retry_ladder: tuple[PositiveFloat, ...] = Field((10, 60, 600, 3600, 10800), min_length=1)
     worker_threads: int = Field(default=4, ge=1, le=64)
     schema_folder: Path | None = None
+    doelbinding: Path | None = None
 
     partner: tuple[PartnerEntry, ...] = ()
     huis: tuple[Huis, ...] = ()
@@ -175,3 +176,11 @@ def read_secret(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise Misconfigured(f"{file} cannot be read: {error.strerror}") from error
+
+
+def read_text(file: Path) -> str:
+    """The text of a file that the configuration names. Raises Misconfigured."""
+    try:
+        return file.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise Misconfigured(f"{file} cannot be read as text") from error

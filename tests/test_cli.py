@@ -29,7 +29,7 @@ from gateway.simulators.zsm import JAN, Zsm
 VCOB = Path(__file__).parent / "examples" / "stuf-jz" / "valid" / "vcobDi01.xml"
 COMMANDS = (
     *("init", "serve", "work", "run", "demo", "simulate", "send", "inbox", "trace"),
-    *("translate", "check", "dead", "bus", "certs"),
+    *("translate", "check", "dead", "bus", "certs", "mapping"),
 )
 
 

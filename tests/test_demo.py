@@ -1,4 +1,4 @@
-"""The demo is the real thing: a gateway process, two partners, six scenes, both buses."""
+"""The demo is the real thing: a gateway process, the chain around it, every scene, both buses."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ SCENES = (
     "unknown signer",
     "revoked certificate",
     "invalid document",
+    "buikpijn",
+    "decision of the OM",
+    "report to Veilig Thuis",
+    "return (BIJ)",
+    "correction",
+    "re-integration plan",
 )
 
 
@@ -53,7 +59,7 @@ def assert_as_told(result: subprocess.CompletedProcess[str]) -> None:
     assert [scene for scene in SCENES if scene not in result.stdout] == []
     assert "NOT AS TOLD" not in result.stdout
     assert "the same receipt, byte for byte" in result.stdout
-    assert result.stdout.count("[signed refusal]") == 3
+    assert result.stdout.count("signed refusal:") == 3
     assert "certificaat-geweigerd" in result.stdout, "one wrong certificate is refused by us"
     assert "certificate revoked" in result.stdout, "and one by TLS"
 
@@ -64,8 +70,8 @@ def test_the_demo_goes_as_told(tmp_path: Path) -> None:
     assert_as_told(result)
     assert "doelbinding: Wgs art. 2.28" in result.stdout, "one message's way, step by step"
     kept = tmp_path / "demo" / "simulators"
-    assert len((kept / "zsm" / "ledger.jsonl").read_text().splitlines()) == 3
-    assert len((kept / "landelijk" / "ledger.jsonl").read_text().splitlines()) == 3
+    assert len((kept / "zsm" / "ledger.jsonl").read_text().splitlines()) == 4
+    assert len((kept / "landelijk" / "ledger.jsonl").read_text().splitlines()) == 7
     log = (tmp_path / "demo" / "gateway.log").read_text()
     assert "message_accepted" in log
     assert not re.search(JAN.bsn + "|" + JAN.surname, log)

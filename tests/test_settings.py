@@ -10,7 +10,7 @@ import pytest
 import gateway
 from gateway.cli.setup import VALUES
 from gateway.errors import Misconfigured
-from gateway.settings import FILE, load, read_secret
+from gateway.settings import FILE, load, read_secret, read_text
 
 TEMPLATE = Path(gateway.__file__).parent / "cli" / FILE
 
@@ -28,7 +28,7 @@ def test_what_init_writes_is_read_back(tmp_path: Path) -> None:
     assert (settings.port, settings.retry_ladder) == (8500, (2.0, 5.0))
     assert settings.database_url == f"sqlite:///{tmp_path}/gateway.db"
     assert settings.at(settings.tls.key) == tmp_path / "pki" / "gateway-tls.key"
-    zsm, landelijk = settings.partner
+    zsm, *_, landelijk = settings.partner
     assert (zsm.transport, zsm.dialects_for("bekendheidsuitslag")) == ("postbus", ["stuf-jz/1.0.9"])
     assert landelijk.url == f"https://127.0.0.1:{VALUES['landelijk_port']}/v1/berichten"
     assert landelijk.works_for("baronie") and not landelijk.works_for("elders")
@@ -93,3 +93,15 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Misconfigured, match="chmod 600"):
         read_secret(secret)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
+def test_a_named_file_that_is_no_text_is_told_by_its_path(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "doelbinding.toml"
+    if content:
+        file.write_bytes(content)
+
+    with pytest.raises(Misconfigured, match=r"doelbinding\.toml cannot be read"):
+        read_text(file)

@@ -17,7 +17,7 @@ from gateway.settings import Settings, load
 from gateway.simulators.national import National
 
 QUESTION = b"""{
-    "id": "V-1", "data": {
+    "id": "V-1", "type": "nl.zvh.bekendheidsverzoek.v1", "data": {
         "verzoek": {"identificatie": "VVZ-1", "persoon": {"bsn": "999990342"}},
         "afzender": {"organisatie": "A"}, "ontvanger": {"organisatie": "B"}
     }

@@ -118,7 +118,7 @@ FILLED = {
     "verzoek": {"vragen": [{"code": "1"}]},
     "informatie": {"toelichting": "x", "antwoorden": [{"code": "1", "antwoord": "x"}]},
     "antwoorden": {"antwoord": "x"},
-    "bijlagen": {"inhoud": "AA==", "naam": "x"},
+    "bijlagen": {"inhoud": "AA==", "naam": "x", "bestandsnaam": "x", "mediatype": "text/plain"},
     "betrokkenen": {
         **{"hoedanigheid": "verdachte", "relatie": "ouder", "betrokkenheid": "hulpverlener"},
         "rol": "jeugdige",

@@ -2,7 +2,7 @@
 
 import typer
 
-from gateway.cli import messages, offline, running, setup
+from gateway.cli import mapping, messages, offline, running, setup
 
 app = typer.Typer(
     name="gateway",
@@ -21,4 +21,5 @@ for command in (
     app.command()(command)
 app.add_typer(messages.dead, name="dead")
 app.add_typer(running.bus, name="bus")
+app.add_typer(mapping.mapping, name="mapping")
 app.add_typer(setup.certs, name="certs")

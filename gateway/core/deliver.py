@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 
 from gateway import errors, ports
-from gateway.core import outgoing
+from gateway.core import outgoing, samen
 from gateway.core.parts import Parts
 from gateway.core.policy import strip
 from gateway.core.retry import Retry
@@ -78,8 +78,13 @@ class Deliverer:
             # (3) doelbinding as it is today; the document as it was made the first time
             receiver, allowed = self._allowed(bericht, record)
             if not record.digest:
+                rest, complete = samen.others(self.parts, record)
+                allowed = self._joined(allowed, rest, complete)
                 made = self._rendered(allowed, record, receiver)
-                record = outgoing.keep(self.parts, record, made)
+                kept = outgoing.keep(self.parts, record, made, [other.id for other in rest])
+                if kept is None:
+                    return None  # goes along with another, or another went first
+                record = kept
             if record.pull:
                 outcome = Outcome(State.ONDERWEG, "Ligt in de postbus van de ontvanger.")
             else:
@@ -92,6 +97,15 @@ class Deliverer:
         except Exception as error:  # noqa: BLE001 (a bug must not make a delivery spin)
             outcome = self._failed(error, record)
         # (7) attempt, outcome and the next of the lane in one transaction; (8) is the worker's
+        return self._settled(record, outcome, began)
+
+    def _joined(self, first: Bericht, rest: list[DeliveryRecord], complete: bool) -> Bericht:
+        if complete and not rest:
+            return first
+        read = ((outgoing.stored(self.parts, record), record) for record in rest)
+        return samen.joined(first, [self._allowed(*each)[1] for each in read], complete=complete)
+
+    def _settled(self, record: DeliveryRecord, outcome: Outcome, began: float) -> Outcome:
         outcome = replace(outcome, duration_ms=(time.monotonic() - began) * 1000)
         self.parts.store.settle(record.id, outcome, now=self.parts.now())
         about = {"delivery": record.id, "partner": record.receiver, "state": outcome.state}

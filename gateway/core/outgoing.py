@@ -1,6 +1,7 @@
 """What leaves the gateway: parcels for the bus, kept renderings, their seal, and proof of arrival."""
 
 import re
+from collections.abc import Sequence
 
 import orjson
 
@@ -46,13 +47,26 @@ def unpack(parts: Parts, token: bytes, record: DeliveryRecord) -> Bericht:
     return lees(orjson.loads(sealer.verify_own(canonical)))
 
 
-def keep(parts: Parts, record: DeliveryRecord, made: ports.Rendered) -> DeliveryRecord:
-    """Keep a rendering, sealed, before it is sent for the first time."""
+def stored(parts: Parts, record: DeliveryRecord) -> Bericht:
+    """The canonical message of a delivery, as it was accepted. Raises BodyDestroyed."""
+    return lees(orjson.loads(parts.sealer.verify_own(_canonical(parts, record))))
+
+
+def keep(
+    parts: Parts, record: DeliveryRecord, made: ports.Rendered, carries: Sequence[str] = ()
+) -> DeliveryRecord | None:
+    """
+    Keep a rendering, sealed, before it is sent for the first time.
+
+    `carries` are the deliveries that it holds too; None when it or one of those was sent meanwhile.
+    """
     key = _key(parts, record, parts.store.bodies(record.id))
     sealed = parts.vault.seal(key, made.document, context=_context(record, record.id))
     digest = ids.digest_of(made.document)
-    parts.store.save_rendered(record.id, made, sealed=sealed, digest=digest, now=parts.now())
-    return find(parts, record.id)
+    saved = parts.store.save_rendered(
+        record.id, made, sealed=sealed, digest=digest, now=parts.now(), carries=carries
+    )
+    return find(parts, record.id) if saved else None
 
 
 def seal(parts: Parts, record: DeliveryRecord, receiver: Partner) -> bytes:

@@ -4,9 +4,9 @@ import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
 from gateway.errors import MappingInvalid, NotAllowed
 from gateway.model import SOORTEN
@@ -18,7 +18,7 @@ from gateway.model.waarden import GeenWaarde, Wgs
 from gateway.ports import Loss
 
 ROLES = """om politie dji justid veilig-thuis rvdk reclassering
-    zvh gemeente gcos landelijk""".split()  # noqa: SIM905 (a list of words reads best as words)
+    zvh gemeente gcos landelijk ggz""".split()  # noqa: SIM905 (a list of words reads best as words)
 """Every role a partner can have (design §2)."""
 
 ABOUT_PERSONS = frozenset(Wgs) - {Wgs.GEEN, Wgs.VRIJE_TEKST}
@@ -45,10 +45,17 @@ Category = Annotated[str, _one_of(ABOUT_PERSONS)]
 
 
 class KindRow(Part, strict=True):
-    """One `[soort.<kind>]`: whether it keeps its order per zaak, and which question it answers."""
+    """
+    One `[soort.<kind>]`: whether it keeps its order per zaak, and which question it answers (`*`: any).
+
+    `mandaat`: for the houses whose procesregisseur the burgemeester mandated. `samen_uren`: answers
+    of several systems are joined into one, after so many hours without those that did not come.
+    """
 
     volgorde: bool
-    antwoord_op: Kind | None = None
+    antwoord_op: Kind | Literal["*"] | None = None
+    mandaat: bool = False
+    samen_uren: PositiveFloat | None = None
 
 
 class Rule(Part, strict=True):
@@ -93,6 +100,12 @@ class Ruling:
     not_before: date | None = None  # held until then (Bjsg art. 11a lid 3)
 
 
+class Added(Part, strict=True):
+    """The `doelbinding.toml` of an installation: rules of its own."""
+
+    regel: list[Rule] = Field(min_length=1)
+
+
 class Policy(Part, strict=True):
     """A `doelbinding.toml`: of its rules, in order, the first in force for kind and roles decides."""
 
@@ -109,6 +122,19 @@ class Policy(Part, strict=True):
         """
         try:
             return cls.model_validate(tomllib.loads(text))
+        except ValueError as error:
+            raise MappingInvalid(f"doelbinding: {explain(error)}") from None
+
+    def extended(self, text: str) -> Self:
+        """
+        With the rules in the text of another file, which are asked before these.
+
+        So an installation can allow what only it agreed, and narrow or change what is here.
+        Raises MappingInvalid.
+        """
+        try:
+            added = Added.model_validate(tomllib.loads(text))
+            return type(self)(soort=self.soort, regel=[*added.regel, *self.regel])
         except ValueError as error:
             raise MappingInvalid(f"doelbinding: {explain(error)}") from None
 

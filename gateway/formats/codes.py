@@ -1,7 +1,8 @@
-"""Code tables from mappings/codes: a partner's code and our word for it, both ways, never guessed."""
+"""Code tables of mappings/codes: a partner's code and our word for it, both ways, never guessed."""
 
 import functools
 from collections.abc import Mapping
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from gateway.errors import MappingInvalid, UnknownCode
@@ -12,10 +13,21 @@ from gateway.resources import folder
 
 @functools.cache
 def tables() -> Mapping[str, Converter]:
-    """Every table as a converter, under the name a mapping row uses: `code <table>`."""
-    files = [file for file in (folder("mappings") / "codes").iterdir() if ".toml" in file.name]
-    names = {file.name.removesuffix(".toml"): file for file in files}
-    return {f"code {name}": table(name, read_toml(file)) for name, file in names.items()}
+    """Every table of ours as a converter, under the name a mapping row uses: `code <table>`."""
+    return compiled(written(folder("mappings")))
+
+
+def compiled(files: Mapping[str, Tree]) -> dict[str, Converter]:
+    """Tables as converters, each under `code <table>`. Raises MappingInvalid."""
+    return {f"code {name}": table(name, file) for name, file in files.items()}
+
+
+def written(mappings: Traversable) -> dict[str, Tree]:
+    """The tables in the folder `codes` of mappings, as they are written; none without a folder."""
+    codes = mappings / "codes"
+    files = codes.iterdir() if codes.is_dir() else ()
+    found = sorted((file for file in files if ".toml" in file.name), key=lambda file: file.name)
+    return {file.name.removesuffix(".toml"): read_toml(file) for file in found}
 
 
 def table(name: str, file: Tree) -> Converter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from lxml import etree
@@ -41,6 +42,10 @@ class XmlDialect:
     A ports.Dialect of XML. All it knows stands in files: `schemas/<name>/`, and in
     `mappings/<name without version>/` a `<root>.toml` each, `dialect.toml` and `fragmenten.toml`.
 
+    Those two folders are the gateway's, unless `data` names the folder with those of a plug-in, in
+    the plug-in's own wheel. Its `mappings/codes/` adds to the code tables of the gateway; to give
+    one of these another content is refused, because the canonical model is made of them.
+
     A document may stand in a SOAP 1.1 envelope; ours do not.
 
     `normative` is the folder with the owner's own schemas, when documents are to be checked by those.
@@ -51,6 +56,7 @@ class XmlDialect:
     documents: tuple[Document, ...]
     converters: Table[str, Converter]
     normative: Path | None = None
+    data: Traversable | None = None
 
     def with_schemas(self, normative: Path) -> XmlDialect:
         """The same dialect, checking documents by the owner's schemas where there are any."""
@@ -82,7 +88,7 @@ class XmlDialect:
         sender = event["data"]["afzender"]
         event["specversion"] = "1.0"
         event["type"] = type_of(mapping.soort)
-        event["source"] = source_of(sender["organisatie"], sender["applicatie"])
+        event["source"] = source_of(sender.get("organisatie", ""), sender["applicatie"])
         try:
             bericht = lees(event)
         except errors.InvalidDocument as error:
@@ -91,11 +97,13 @@ class XmlDialect:
         return Parsed(self.name, found.name, bericht, tuple(loss))
 
     def render(self, bericht: Bericht, root: str = "") -> Rendered:
+        event = schrijf(bericht)
         say_it = (d for d in self.documents if self.mappings[d.root].soort == bericht.soort)
-        found = next((d for d in say_it if root in ("", d.name)), None)
+        named = (d for d in say_it if root in ("", d.name))
+        found = next((d for d in named if self.mappings[d.root].fits(event)), None)
         if found is None:
             raise errors.NotExpressible(f"{self.name} kent geen {root or bericht.soort}.")
-        tree, loss = self.mappings[found.root].render(schrijf(bericht))
+        tree, loss = self.mappings[found.root].render(event)
         written = xmldoc.to_xml(tree, self.structures[found.root])
         try:
             self._schemas[found.root].validate(xmldoc.read(written))
@@ -112,10 +120,9 @@ class XmlDialect:
     @cached_property
     def mappings(self) -> dict[str, Mapping]:
         """By root."""
-        base = folder("mappings") / self.name.partition("/")[0]
-        converters = {**codes.tables(), **self.converters}
+        base = self._data("mappings") / self.name.partition("/")[0]
         fragments = read_toml(base / "fragmenten.toml")
-        shared = Shared(converters, fragments, **read_toml(base / "dialect.toml"))
+        shared = Shared(self.known, fragments, **read_toml(base / "dialect.toml"))
         found = {}
         for document in self.documents:
             name = f"{document.name}.toml"
@@ -124,6 +131,14 @@ class XmlDialect:
                 name, file, shape, velden(SOORTEN[file["soort"]]), shared
             )
         return found
+
+    @cached_property
+    def known(self) -> dict[str, Converter]:
+        """Every conversion its rows can name: code tables, the plug-in's, and its own pairs."""
+        added = codes.written(self._data("mappings")) if self.data else {}
+        if taken := sorted(added.keys() & codes.written(folder("mappings")).keys()):
+            raise errors.MappingInvalid(f"codetabel {taken[0]}: de gateway heeft er al een.")
+        return {**codes.tables(), **codes.compiled(added), **self.converters}
 
     def _valid(self, document: bytes) -> tuple[etree._Element, Document]:
         """The root element of a document that its schema accepts, and which document it is."""
@@ -150,7 +165,10 @@ class XmlDialect:
 
     @property
     def _folder(self) -> Path:
-        return Path(str(folder("schemas"))) / self.name
+        return Path(str(self._data("schemas"))) / self.name
+
+    def _data(self, name: str) -> Traversable:
+        return self.data / name if self.data else folder(name)
 
     @cached_property
     def _by_tag(self) -> dict[str, Document]:

@@ -4,6 +4,7 @@ A mapping file: how one message of one dialect corresponds to one canonical kind
 The eight forms of a row (`mappings/README.md` shows each):
 
     "a/b" = "x.y | converter | guard"       a text and a value            (leaf)
+    "a*" = "x.y"                            the first of some texts: there is one value
     [rows."a/b"]                            a prefix for the rows below   (group)
     "a" = { naar = "x", … }                 an element and an object      (object)
     "a*" = { naar = "x", waar = {…}, … }    elements and items of a list  (list)
@@ -13,7 +14,8 @@ The eight forms of a row (`mappings/README.md` shows each):
     "a" = { niet = "reason" }               no place on our side
 
 `x[code=VT-004].y` is the item of list `x` whose `code` is `VT-004`. `[overal]` names attributes that
-mean nothing wherever they stand, `[niet]` canonical fields without a place in this message, and
+mean nothing wherever they stand, `[alleen]` the one value of a field that the document itself says (it
+selects on render, is written on parse), `[niet]` canonical fields without a place in this message, and
 `[elders]` canonical fields that travel beside the document, in the sealed envelope.
 """
 
@@ -28,14 +30,24 @@ from typing import Any
 
 from gateway.errors import MappingInvalid
 from gateway.formats import structure
-from gateway.formats.placement import Account, Const, Drop, Items, Leaf, Object, Placement, Scope
+from gateway.formats.placement import (
+    Account,
+    Const,
+    Drop,
+    First,
+    Items,
+    Leaf,
+    Object,
+    Placement,
+    Scope,
+)
 from gateway.formats.structure import Element
-from gateway.formats.tree import TEKST, Converter, Path, Tree
+from gateway.formats.tree import TEKST, Converter, Path, Tree, get, put
 from gateway.ports import Loss
 
 _FORM_KEYS = frozenset({"naar", "waar", "met", "rows", "kies"})
 _KEYED = re.compile(r"(?P<list>[^\[]+)\[(?P<key>\w+)=(?P<value>[^\]]+)\]\.(?P<rest>.+)")
-_TOP_KEYS = frozenset({"dialect", "root", "soort", "overal", "rows", "niet", "elders"})
+_TOP_KEYS = frozenset({"dialect", "root", "soort", "alleen", "overal", "rows", "niet", "elders"})
 
 
 def read_toml(file: Traversable) -> dict[str, Any]:
@@ -76,6 +88,7 @@ class Mapping:
         self.overal: dict[str, Any] = {**shared.overal, **file.get("overal", {})}
         self.elders: dict[str, str] = {**shared.elders, **file.get("elders", {})}
         self.niet: dict[str, str] = file.get("niet", {})
+        self.alleen: dict[str, str] = file.get("alleen", {})
         self._shape, self._fields = shape, fields
         self.scope = _Compiler(name, shared).scope(file["rows"], shape)
 
@@ -84,7 +97,13 @@ class Mapping:
         out: Tree = {}
         account = Account(self.overal, {})
         self.scope.parse(tree, out, "", account)
+        for at, value in self.alleen.items():
+            put(out, tuple(at.split(".")), value)
         return out, account.entries
+
+    def fits(self, event: Tree) -> bool:
+        """Whether the message has the values that this document is for."""
+        return all(get(event, tuple(at.split("."))) == value for at, value in self.alleen.items())
 
     def render(self, event: Tree) -> tuple[Tree, list[Loss]]:
         """The partner's tree of a canonical tree, and what was lost."""
@@ -92,7 +111,7 @@ class Mapping:
         account = Account(self.niet, self._fields)
         inside = {key: value for key, value in event.items() if key not in self.elders}
         self.scope.render(inside, out, "", account)
-        return out, account.entries
+        return out, [entry for entry in account.entries if entry.path not in self.alleen]
 
     def place(self, canonical: str) -> str:
         """Where a canonical field stands in the partner's document, so that an error can say so."""
@@ -111,7 +130,7 @@ class Mapping:
         rows = list(_spoken(self.scope))
         theirs = {partner for partner, _ in rows}
         dropped = tuple(partner for partner, canonical in rows if not canonical)
-        ours = {canonical for _, canonical in rows}
+        ours = {canonical for _, canonical in rows} | self.alleen.keys()
         elsewhere = tuple(f"{name}." for name in (*self.niet, *self.elders))
         return [
             f"partner: {leaf}"
@@ -179,7 +198,7 @@ class _Compiler:
             if many != repeats and not (isinstance(row, dict) and "niet" in row):
                 raise self._wrong(path, "herhaalt" if repeats else "herhaalt niet")
             if isinstance(row, str):
-                yield self._leaf(row, path, target if key else element)
+                yield self._leaf(row, path, target if key else element, many=many)
             elif "niet" in row:
                 yield Drop(path, row["niet"], row.get("wgs", "geen"))
             elif "vast" in row:
@@ -191,7 +210,7 @@ class _Compiler:
             else:
                 yield from self._rows(self._with_fragments(row, path), target, path)
 
-    def _leaf(self, row: str, path: Path, element: Element | None) -> Leaf | Items:
+    def _leaf(self, row: str, path: Path, element: Element | None, *, many: bool) -> Leaf | Items:
         where, *rest = (part.strip() for part in row.split("|"))
         converter, guard = TEKST, None
         for part in rest:
@@ -206,7 +225,8 @@ class _Compiler:
         canonical = tuple((keyed["rest"] if keyed else where).split("."))
         required, nillable, explains = _facts(element)
         required = required and not keyed and path[-1] != ""
-        leaf = Leaf(path, canonical, required, nillable, explains, converter, guard)
+        kind = First if many else Leaf
+        leaf = kind(path, canonical, required, nillable, explains, converter, guard)
         if not keyed:
             return leaf
         list_, scope = tuple(keyed["list"].split(".")), Scope([leaf], frozenset())

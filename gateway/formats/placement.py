@@ -44,14 +44,16 @@ class Account:
             known, category = known["niet"], known["wgs"]
         self.entries.append(Loss(path, category, "weg", reason or known))
 
-    def canonical(self, path: str, *, how: str = "weg") -> None:
-        """Something of ours without a place in the partner's document."""
+    def canonical(self, path: str, *, how: str = "weg", otherwise: str = "") -> None:
+        """Something of ours without a place there; `otherwise` is for what has no reason by name."""
         plain = _INDEX.sub("", path)
         category = self._categories.get(plain, "geen")
         below = {c for p, c in self._categories.items() if p.startswith(plain + ".")} - {"geen"}
         if below:
             category = ",".join(sorted(below))
-        reason = next((r for p, r in self._reasons.items() if f"{plain}.".startswith(f"{p}.")), "")
+        reason = next(
+            (r for p, r in self._reasons.items() if f"{plain}.".startswith(f"{p}.")), otherwise
+        )
         self.entries.append(Loss(path, category, how, reason))
 
 
@@ -114,6 +116,9 @@ class Leaf(Row):
             put(out, self.canonical, value)
 
     def render(self, value: Any, out: Tree, path: str, account: Account) -> None:
+        if self.converter.fields:
+            for key in value.get(tree.REASONS, ()):  # the code says only what has a value
+                account.canonical(f"{path}.{tree.REASONS}.{key}")
         node = self.converter.render(value)
         if (node == "" and not self.required) or not put(out, self.partner, node):
             account.canonical(path)  # an empty optional element would be dropped again
@@ -130,6 +135,30 @@ class Leaf(Row):
         """Whether never both are allowed: the one `met` what the other is `zonder`."""
         mine, theirs = self.guard, other.guard
         return bool(mine and theirs and mine[0] != theirs[0] and mine[1] == theirs[1])
+
+
+class First(Leaf):
+    """A leaf the schema lets repeat, though there is one value: the first counts, others are lost."""
+
+    __slots__ = ()
+
+    def parse(self, node: Node, out: Tree, path: str, account: Account) -> None:
+        for number in range(2, len(node) + 1):
+            account.partner(f"{path}[{number}]", "Dit gegeven is er maar een: het eerste geldt.")
+        super().parse(node[0], out, path, account)
+
+    def render(self, value: Any, out: Tree, path: str, account: Account) -> None:
+        one: Tree = {}
+        super().render(value, one, path, account)
+        self._write(one, out)
+
+    def render_nil(self, reason: str, out: Tree) -> bool:
+        one: Tree = {}
+        return super().render_nil(reason, one) and self._write(one, out)
+
+    def _write(self, one: Tree, out: Tree) -> bool:
+        node = get(one, self.partner)
+        return node is not None and put(out, self.partner, [node])
 
 
 @dataclass(slots=True)
@@ -183,8 +212,9 @@ class Items:
                 continue
             item: Tree = {key: values[0] for key, values in self.where.items()}
             (self.inline or self.scope).parse(one, item, place, account)
-            if self.inline and item.keys() <= self.where.keys():
-                continue  # an empty optional element says nothing
+            empty = self.inline and item.keys() <= self.where.keys()
+            if empty or (self.having and self.having not in item):
+                continue  # an empty element is no such item
             put(out, self.canonical, [])
             get(out, self.canonical).append(item)
 
@@ -248,13 +278,23 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """A place that always holds the same text in this message."""
+    """A place that always holds the same text in this message; nil is no other text.
+
+    A document with another text is refused; another attribute is entered in the account.
+    """
 
     partner: Path
     value: str
 
     def parse(self, node: Node, out: Tree, path: str, account: Account) -> None:
-        if as_group(node).get(TEXT) != self.value:
+        group = as_group(node)
+        if NIL in group:
+            if group[NIL]:
+                account.partner(f"{path}/@xsi:nil")
+        elif self.partner[-1].startswith("@"):
+            if node != self.value:
+                account.partner(path)
+        elif group.get(TEXT) not in ("", self.value):  # left empty, the schema has it fixed
             raise InvalidDocument("De waarde is niet de vaste waarde van dit bericht.")
 
 
@@ -317,7 +357,7 @@ class Scope:
             place, here = (*group, key), f"{path}.{key}" if path else key
             rows = self.fields.get(place)
             if key == tree.REASONS:
-                self._render_reasons(group, child, out, here, account)
+                self._render_reasons(group, child, whole, out, here, account)
             elif rows is None:
                 account.canonical(here)
             elif isinstance(child, list):
@@ -335,10 +375,11 @@ class Scope:
                 account.canonical(here)
 
     def _render_reasons(
-        self, group: Path, reasons: Tree, out: Tree, path: str, account: Account
+        self, group: Path, reasons: Tree, whole: Tree, out: Tree, path: str, account: Account
     ) -> None:
         for key, reason in reasons.items():
-            rows = self.fields.get((*group, key), [])
+            found = self.fields.get((*group, key), [])
+            rows = [row for row in found if not isinstance(row, Leaf) or row.allowed(whole)]
             if not any(isinstance(row, Row) and row.render_nil(reason, out) for row in rows):
                 account.canonical(f"{path}.{key}")
 
@@ -360,4 +401,6 @@ def _render_items(
         here = f"{path}[{number}]"
         fitting = chosen.get(number) or next((row for row in rows if row.matches(item)), None)
         if fitting is None or not fitting.render(item, out, here, account):
-            account.canonical(here)
+            account.canonical(
+                here, otherwise="Dit bericht heeft hier plaats voor minder, of anders."
+            )

@@ -19,7 +19,8 @@ class Element:
     `required`: the schema wants it in every document; `wanted`: as soon as a sibling is there.
     `collapse`: white space around the text means nothing. Keys of `children` are prefixed names, of
     attributes prefixed names after an `@` (`@naam` when unqualified); `attributes` are all that are
-    not fixed, also those with a default. `reason` is the attribute that says why it is nil.
+    not fixed, also those with a default. `reason` is the attribute that says why it is nil. `open`: the
+    schema allows any other element in it.
     """
 
     name: str
@@ -38,13 +39,14 @@ class Element:
     reason: str | None
     attribute_by_tag: Mapping[str, str] = field(repr=False)
     namespaces: Mapping[str, str] = field(repr=False)
+    open: bool = False
 
 
 def structure(path: str | Path, root: str, prefixes: Mapping[str, str]) -> Element:
     """
     The structure of root element `root` (prefixed) in the schema at `path`.
 
-    Not for recursive types (RecursionError), wildcards (skipped) and a name declared twice in one
+    Not for recursive types (RecursionError), wildcards in a group (skipped) and a name declared twice in one
     content model (ValueError): no message of ours has them. An unknown root is a KeyError.
     """
     prefix, _, local = root.rpartition(":")
@@ -96,6 +98,7 @@ def _element(xsd: Any, occurs: Occurs, prefixes: Mapping[str, str]) -> Element:
         reason=next((key for key in attributes if key.endswith("noValue")), None),  # StUF 3.01 §3.4
         attribute_by_tag=keys,
         namespaces={prefix: space for prefix, space in prefixes.items() if space in spaces},
+        open=not leaf and any(not hasattr(part, "model") and not part.name for part in text),
     )
 
 

@@ -10,6 +10,7 @@ Path = tuple[str, ...]
 
 NIL = "!"  # key of a nil element: its reason
 TEXT = ""  # key of the text of an element that also has attributes
+ANY = "*"  # key that says there were elements the schema does not name
 REASONS = "geenWaarde"  # canonical key: absent field -> reason
 EMPTY = "leeg"  # canonical reason for nil without a reason, where the element was optional
 

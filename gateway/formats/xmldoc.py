@@ -18,7 +18,7 @@ from lxml import etree
 
 from gateway import errors
 from gateway.formats.structure import Element
-from gateway.formats.tree import NIL, TEXT, Tree, as_group
+from gateway.formats.tree import ANY, NIL, TEXT, Tree, as_group
 
 MAX_DEPTH = 60
 """The deepest message of ours has 12 levels; a casus with its history stays under 30."""
@@ -229,6 +229,9 @@ def to_tree(element: etree._Element, structure: Element) -> Any:
         return {**tree, TEXT: value} if tree else value
     for child in element:
         inner = structure.by_tag.get(child.tag)
+        if inner is None and structure.open:
+            tree[ANY] = ""  # what it holds is not read; that it was there, is
+            continue
         if inner is None or (inner.name in tree and not inner.repeats):
             raise _unknown("element", f"{structure.name}/?")
         if inner.repeats:

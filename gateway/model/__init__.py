@@ -20,6 +20,8 @@ from gateway.model.detentie import (
 from gateway.model.envelop import Bericht, Inhoud, kind_of, type_of
 from gateway.model.herroeping import Correctie, Intrekking
 from gateway.model.melding import Melding, Meldinguitkomst
+from gateway.model.onderzoek import Notificatie, VerzoekTotOnderzoek
+from gateway.model.verwerking import Bevestiging, Foutbericht
 
 SOORTEN: dict[str, type[Inhoud]] = {
     kind.soort: kind
@@ -27,7 +29,7 @@ SOORTEN: dict[str, type[Inhoud]] = {
         *(Bekendheidsverzoek, Bekendheidsuitslag, Casusinformatieverzoek, Casusinformatie),
         *(Melding, Meldinguitkomst, Afdoeningsbeslissing, BijMelding, BijWeging),
         *(Detentiegegevens, DrPlan, RisicoInformatie, Casus, UitkomstOverleg),
-        *(Correctie, Intrekking),
+        *(Correctie, Intrekking, VerzoekTotOnderzoek, Notificatie, Bevestiging, Foutbericht),
     )
 }
 """The canonical kinds by name."""

@@ -3,6 +3,7 @@
 from typing import Annotated, ClassVar
 
 from gateway.model.bekendheid import Contactpersoon, Extra, Organisatie
+from gateway.model.casusinformatie import Bijlage
 from gateway.model.envelop import Deel, Inhoud
 from gateway.model.lijsten import Lijst
 from gateway.model.personen import VRIJ, Betrokkene, Contactmiddel, Informering, Natuurlijkpersoon
@@ -18,6 +19,14 @@ Criteriumcode = Annotated[str, Lijst("triagecriterium")]
 Oordeel = Annotated[str, Lijst("oordeel")]
 Meldingstatus = Annotated[str, Lijst("meldingstatus", "status")]
 Beoordeling = Annotated[str, Lijst("meldingstatus", "uitkomst")]
+
+
+BESTEMD_VOOR = {
+    "veilig-thuis": frozenset({"veilig-thuis"}),
+    "zvh": frozenset({"landelijk", "gcos", "zvh"}),
+    "naz": frozenset({"ggz"}),
+}
+"""The roles that take a melding of each bestemming."""
 
 
 class Reden(Deel):
@@ -119,10 +128,18 @@ class Melding(Inhoud):
     verdieping: Verdieping | None = wgs(GEEN, default=None)
     overige_informatie: str | None = wgs(VRIJ, default=None)
     webadressen: tuple[Webadres, ...] = wgs(VRIJ, default=())
+    bijlagen: tuple[Bijlage, ...] = wgs(VRIJ, default=())
     extra: Extra = wgs(VRIJ, default=())
 
     def zaak(self) -> str | None:
         return self.identificatie
+
+    def gemeenten(self) -> tuple[str, ...]:
+        about = [b.persoon for b in self.betrokkenen if b.persoon and b.positie != "overig"]
+        return tuple(dict.fromkeys(person.gemeente for person in about if person.gemeente))
+
+    def rollen(self) -> frozenset[str] | None:
+        return BESTEMD_VOOR.get(self.bestemming or "")
 
 
 class Afhandeling(Deel):
@@ -159,6 +176,7 @@ class Meldinguitkomst(Inhoud):
     verwijzing: str | None = wgs(GEEN, default=None)
     bestemming: Bestemming | None = wgs(GEEN, default=None)
     resultaat: Resultaat | None = wgs(GEEN, default=None)
+    vervolgactie: bool | None = wgs(Wgs.HULPVERLENING, default=None)
     casus: Afhandeling | None = wgs(GEEN, default=None)
     toelichting: str | None = wgs(VRIJ, default=None)
     webadres: str | None = wgs(VRIJ, default=None)

@@ -5,7 +5,7 @@ In a lane only the head, its lowest delivery that is not final, may be due, unde
 comes after it is `geparkeerd`. The deadline runs from the moment a delivery becomes head.
 """
 
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, update
@@ -88,15 +88,22 @@ def supersede(sql: Connection, message_id: str, signer: str, by: str, now: datet
         )
     )
     for row in sql.execute(found).all():
-        gone = {"state": State.VERVALLEN, "reason": f"vervangen door bericht {by}", "due": None}
-        change(sql, row, Step.VERVALLEN, now, detail=by, **gone)
-        release(sql, row.lane, now=now)
+        retire(sql, row, f"vervangen door bericht {by}", by, now)
 
 
-def _head(hours: float, now: datetime, not_before: date | None = None) -> dict[str, Any]:
-    start = now
-    if not_before and (held := datetime.combine(not_before, time(), now.tzinfo)) > now:
-        start, waits = held, {"state": State.WACHT, "reason": f"mag vanaf {not_before} geleverd"}
-    else:
-        waits = {"state": State.KLAAR, "reason": "aan de beurt"}
+def retire(sql: Connection, row: Any, reason: str, by: str, now: datetime) -> None:
+    """A delivery is not needed any more; the next of its lane may go."""
+    gone = {"state": State.VERVALLEN, "reason": reason, "due": None}
+    change(sql, row, Step.VERVALLEN, now, detail=by, **gone)
+    release(sql, row.lane, now=now)
+
+
+def _head(hours: float, now: datetime, not_before: datetime | None = None) -> dict[str, Any]:
+    start = max(now, not_before or now)
+    waits = {"state": State.KLAAR, "reason": "aan de beurt"}
+    if start > now:
+        waits = {
+            "state": State.WACHT,
+            "reason": f"wordt vastgehouden tot {start:%Y-%m-%d %H:%M} UTC",
+        }
     return {**waits, "due": start, "deadline": start + timedelta(hours=hours)}

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from gateway.errors import DeadlinePassed, StoreUnavailable
 from gateway.ports import FINAL, NewMessage, Outcome, Rendered, State, StoredReceipt
 from gateway.store.engine import writing
-from gateway.store.lanes import change, enqueue, lock, log, release, supersede, values
+from gateway.store.lanes import change, enqueue, lock, log, release, retire, supersede, values
 from gateway.store.reader import IN_POSTBUS, Reader, Rows
 from gateway.store.tables import Step, attempt, body, delivery, message, receipt, rendered
 
@@ -51,14 +51,26 @@ class SqlStore(Reader):
             return sql.execute(lease.where(D.id.in_(ids), *LEASED)).rowcount == len(ids)
 
     def save_rendered(
-        self, delivery_id: str, made: Rendered, *, sealed: bytes, digest: str, now: datetime
-    ) -> None:
+        self,
+        delivery_id: str,
+        made: Rendered,
+        *,
+        sealed: bytes,
+        digest: str,
+        now: datetime,
+        carries: Sequence[str] = (),
+    ) -> bool:
         with writing(self._engine) as sql:
-            row = lock(sql, delivery_id)
+            row, *carried = (lock(sql, id) for id in (delivery_id, *carries))
             if row.digest:
                 raise ValueError("a delivery is rendered once")
+            if any(other.state in FINAL or other.digest for other in (row, *carried)):
+                return False
             change(sql, row, Step.GERENDERD, now, digest=digest, **values(made, delivery))
             sql.execute(insert(rendered), {"delivery": delivery_id, "sealed": sealed})
+            for other in carried:
+                retire(sql, other, f"samengevoegd met levering {delivery_id}", delivery_id, now)
+        return True
 
     def settle(self, delivery_id: str, outcome: Outcome, *, now: datetime) -> list[str]:
         state = outcome.state
