@@ -11,7 +11,7 @@ import pytest
 
 from gateway.core.policy import ABOUT_PERSONS, ROLES, Policy, Ruling, strip
 from gateway.errors import MappingInvalid, NotAllowed
-from gateway.model import lees, schrijf
+from gateway.model import SOORTEN, lees, schrijf
 from gateway.model.bekendheid import Bekendheidsuitslag, Bekendheidsverzoek, Verzoek
 from gateway.model.envelop import Bericht
 from gateway.model.partner import Partner
@@ -71,6 +71,8 @@ def vraag(bericht: Bericht) -> Verzoek:
     return bericht.data.verzoek
 
 
+FROM = 'van = ["om", "veilig-thuis", "landelijk", "gcos", "zvh"]'
+TO = 'naar = ["landelijk", "gcos", "zvh"]'
 EXTRA = [{"naam": "opmerking", "waarde": "vrije tekst"}]
 
 
@@ -81,13 +83,15 @@ def test_the_published_rules_allow_what_was_agreed() -> None:
     assert "Wgs art. 2.28" in ruling.grounds
 
 
-@pytest.mark.parametrize("role", sorted(set(ROLES) - {"landelijk", "zvh"}))
+@pytest.mark.parametrize("role", sorted(set(ROLES) - {"landelijk", "gcos", "zvh"}))
 def test_a_role_without_a_rule_gets_nothing(role: str) -> None:
     with pytest.raises(NotAllowed):
         POLICY.decide(verzoek(), OM, replace(LANDELIJK, role=role), TODAY)
 
 
-@pytest.mark.parametrize("role", sorted(set(ROLES) - {"om"}))
+@pytest.mark.parametrize(
+    "role", sorted(set(ROLES) - {"om", "veilig-thuis", "landelijk", "gcos", "zvh"})
+)
 def test_a_role_without_a_rule_sends_nothing(role: str) -> None:
     with pytest.raises(NotAllowed):
         POLICY.decide(verzoek(), replace(OM, role=role), LANDELIJK, TODAY)
@@ -107,8 +111,17 @@ def test_the_agreement_narrows_the_rules() -> None:
 
 
 def test_the_published_kinds_keep_their_order_and_know_their_question() -> None:
-    assert POLICY.ordered == {"bekendheidsverzoek", "bekendheidsuitslag"}
-    assert POLICY.answers == {"bekendheidsuitslag": "bekendheidsverzoek"}
+    assert POLICY.soort.keys() == SOORTEN.keys()
+    assert POLICY.ordered == SOORTEN.keys() - {"bevestiging", "foutbericht"}
+    assert POLICY.answers == {
+        "bekendheidsuitslag": "bekendheidsverzoek",
+        "casusinformatie": "casusinformatieverzoek",
+        "meldinguitkomst": "melding",
+        "notificatie": "verzoek-tot-onderzoek",
+        "bij-weging": "bij-melding",
+        "bevestiging": "*",
+        "foutbericht": "*",
+    }
 
 
 @pytest.mark.parametrize(
@@ -122,12 +135,12 @@ def test_the_published_kinds_keep_their_order_and_know_their_question() -> None:
         ("volgorde = true", "volgorde = 1"),
         ("volgorde = true", "volgorde = true\nverplicht = true"),
         ('antwoord-op = "bekendheidsverzoek"', 'antwoord-op = "roddel"'),
-        ('soort = "bekendheidsverzoek"', 'soort = "roddel"'),
-        ('van = "om"', 'van = "buurman"'),
-        ('van = "om"', 'van = ""'),
-        ('van = "om"', ""),
-        ('naar = "landelijk"', 'naar = "buurman"'),
-        ('naar = "landelijk"', 'naar = "landelijk"\nook-naar = "om"'),
+        ('soort = ["bekendheidsverzoek"]', 'soort = ["roddel"]'),
+        (FROM, 'van = ["buurman"]'),
+        (FROM, "van = []"),
+        (FROM, ""),
+        (TO, 'naar = ["buurman"]'),
+        (TO, TO + '\nook-naar = ["om"]'),
         ('convenant = "ZSM - Zorg- en Veiligheidshuizen"', 'convenant = ""'),
         ('grondslag = ["Wgs art. 2.28", "Wgs art. 2.30 lid 1"]', "grondslag = []"),
         ('grondslag = ["Wgs art. 2.28", "Wgs art. 2.30 lid 1"]', "grondslag = [1]"),

@@ -125,6 +125,8 @@ class Acceptor:
         spoken = (dialect for n, dialect in self.parts.dialects.items() if n in sender.spoken)
         dialect = next((d for d in spoken if d.recognises(opened.document)), None)
         if dialect is None:
+            for other in self.parts.dialects.values():
+                other.recognises(opened.document)  # raises what nobody can read: that is the reason
             raise errors.UnknownDocument()
         read.dialect, read.id = dialect.name, opened.envelope["id"]
         read.writer = Systeem(organisatie=sender.oin, applicatie=sender.systeem)

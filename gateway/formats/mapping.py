@@ -246,7 +246,8 @@ class _Compiler:
         scope = self.scope(self._with_fragments(rows, path), element)
         canonical = tuple(str(row.get("kies") or row["naar"]).split("."))
         if many or prefer or "waar" in row:
-            return Items(path, canonical, scope, where, many, prefer, having=row.get("met", ""))
+            having, required = row.get("met", ""), element.required or element.wanted
+            return Items(path, canonical, scope, where, many, prefer, None, having, required)
         return Object(path, canonical, *_facts(element), scope)
 
     def _with_fragments(self, row: Tree, path: Path) -> Tree:
@@ -287,12 +288,12 @@ def _facts(element: Element | None) -> tuple[bool, bool, bool]:
     """Whether it is required, can be nil, and can say why; an attribute is there or not."""
     if element is None:
         return True, False, False
-    return element.required, element.nillable, element.reason is not None
+    return element.required or element.wanted, element.nillable, element.reason is not None
 
 
 def _required_groups(element: Element, prefix: Path) -> Iterator[Path]:
     for name, child in element.children.items():
         if not child.leaf and not child.repeats:
-            if child.required:
+            if child.required or child.wanted:
                 yield (*prefix, name)
             yield from _required_groups(child, (*prefix, name))

@@ -22,6 +22,9 @@ from gateway.formats.tree import NIL, TEXT, Converter, Nil, Node, Path, Tree, as
 from gateway.ports import Loss
 
 _INDEX = re.compile(r"\[[0-9]+\]")
+_NOTHING = {NIL: ""}
+_NIL_ITEM = "Een voorkomen zonder inhoud is er bij ons niet."
+_NIL_GROUP = "Een groep zonder inhoud is bij ons hetzelfde als geen groep."
 
 
 class Account:
@@ -113,6 +116,9 @@ class Leaf(Row):
             put(out, self.canonical, value)
 
     def render(self, value: Any, out: Tree, path: str, account: Account) -> None:
+        if self.converter.fields:
+            for key in value.get(tree.REASONS, ()):  # the code says only what has a value
+                account.canonical(f"{path}.{tree.REASONS}.{key}")
         node = self.converter.render(value)
         if (node == "" and not self.required) or not put(out, self.partner, node):
             account.canonical(path)  # an empty optional element would be dropped again
@@ -183,6 +189,7 @@ class Items:
     `where` selects on render, by any of its values; the first is written on parse. `having` is a
     field an item must have. Not `many`: one element, so a second item that matches is lost. `prefer` (kies): of the items whose `prefer[0]` is in `prefer[1]`, the first in
     that order is taken. `inline`: the item has no element of its own (`vragen[code=X].antwoord`).
+    `required`: the schema wants the element, so that nil without a reason says no more than absent.
     """
 
     partner: Path
@@ -193,26 +200,29 @@ class Items:
     prefer: tuple[str, tuple[str, ...]] | None = None
     inline: Leaf | None = None
     having: str = ""
+    required: bool = False
 
     def parse(self, node: Node, out: Tree, path: str, account: Account) -> None:
-        put(out, self.canonical, [])
         nodes = node if isinstance(node, list) else [node]
         for number, one in enumerate(nodes, 1):
             place = f"{path}[{number}]" if len(nodes) > 1 else path
             if self._says_nothing(one):
-                for name, value in one.items():
-                    if name != NIL or value:
-                        account.partner(f"{place}/{'@xsi:nil' if name == NIL else name}")
+                if one != _NOTHING or not self.required:
+                    account.partner(place, _NIL_ITEM)
                 continue
             item: Tree = {key: values[0] for key, values in self.where.items()}
             (self.inline or self.scope).parse(one, item, place, account)
-            if not self.having or self.having in item:  # an empty element is no such item
-                get(out, self.canonical).append(item)
+            empty = self.inline and item.keys() <= self.where.keys()
+            if empty or (self.having and self.having not in item):
+                continue  # an empty element is no such item
+            put(out, self.canonical, [])
+            get(out, self.canonical).append(item)
 
     def _says_nothing(self, node: Node) -> bool:
-        """Whether an element is nil whose text is no value of the item: then there is no item."""
-        nil = isinstance(node, dict) and NIL in node
-        return nil and not self.inline and (TEXT,) not in self.scope.elements
+        """Nil, and no field of the item could say so."""
+        if self.inline or not isinstance(node, dict) or NIL not in node:
+            return False
+        return (TEXT,) not in self.scope.elements or (self.required and node == _NOTHING)
 
     def matches(self, item: Tree) -> bool:
         fits = all(item.get(key) in values for key, values in self.where.items())
@@ -238,6 +248,8 @@ class Items:
         self.scope.render(visible, out if self.inline else inner, path, account)
         if self.inline:
             return get(out, self.partner) is not None
+        if self._says_nothing(inner):
+            return False
         if not self.many:
             return put(out, self.partner, inner)
         put(out, self.partner, [])
@@ -326,7 +338,7 @@ class Scope:
             elif isinstance(text := self.elements.get((*group, TEXT)), Leaf):
                 text.parse_nil(child, out)
             elif child or group not in self.required_groups:
-                account.partner(f"{path}/@xsi:nil")
+                account.partner(f"{path}/@xsi:nil", _NIL_GROUP)
             # nil without a reason on a required group says no more than an empty group
 
     # -- render: the canonical tree decides what is visited
@@ -345,7 +357,7 @@ class Scope:
             place, here = (*group, key), f"{path}.{key}" if path else key
             rows = self.fields.get(place)
             if key == tree.REASONS:
-                self._render_reasons(group, child, out, here, account)
+                self._render_reasons(group, child, whole, out, here, account)
             elif rows is None:
                 account.canonical(here)
             elif isinstance(child, list):
@@ -363,10 +375,11 @@ class Scope:
                 account.canonical(here)
 
     def _render_reasons(
-        self, group: Path, reasons: Tree, out: Tree, path: str, account: Account
+        self, group: Path, reasons: Tree, whole: Tree, out: Tree, path: str, account: Account
     ) -> None:
         for key, reason in reasons.items():
-            rows = self.fields.get((*group, key), [])
+            found = self.fields.get((*group, key), [])
+            rows = [row for row in found if not isinstance(row, Leaf) or row.allowed(whole)]
             if not any(isinstance(row, Row) and row.render_nil(reason, out) for row in rows):
                 account.canonical(f"{path}.{key}")
 

@@ -113,6 +113,7 @@ CONVERTERS = {
     ),
     "stuf-tijdstip": Converter(parse_tijdstip, render_tijdstip, lossy=True),
     "stuf-moment": Converter(parse_moment, render_moment, lossy=True),
+    "onzegbaar": Converter(lambda text, _: text, lambda _: ""),  # no value is valid, only nil
     "gemeentecode": Converter(lambda text, _: text.strip().zfill(4), lambda value: value),
     "base64": Converter(lambda text, _: re.sub(r"\s", "", text), lambda value: value),
     # What has another length than this message has room for, is lost, and said to be.

@@ -1,12 +1,13 @@
 """StUF-JZ 1.0.9 (CORV): every document of the chain, and our own answer to one."""
 
-from gateway.errors import GatewayError, Refused
+from gateway.errors import GatewayError, InvalidValue, NotExpressible, Refused
 from gateway.formats import codes
 from gateway.formats.dialect import Document, XmlDialect
 from gateway.formats.stuf import CONVERTERS, PREFIXES
 from gateway.model import lees
-from gateway.model.envelop import Systeem, source_of, type_of
+from gateway.model.envelop import Bericht, Systeem, source_of, type_of
 from gateway.model.lijsten import Lijst
+from gateway.ports import Parsed, Rendered
 
 _PUBLISHED = {
     "jz-vv.xsd": "vv/jz0100_msg_vvberichten_resolved2025.xsd",
@@ -25,7 +26,37 @@ _ROOTS = {
     "StUF:Fo03Bericht",
 }
 
-STUF_JZ = XmlDialect(
+_ANSWERS = ("bevestiging", "foutbericht")  # some have no stuurgegevens
+
+
+class StufJz(XmlDialect):
+    """
+    Also asks what no schema can: that sender and receiver name different applications, for by
+    that name answers find their way back (JZ-forum, applicatie-aanduiding).
+    """
+
+    def parse(self, document: bytes) -> Parsed:
+        parsed = super().parse(document)
+        if _one_application(parsed.bericht):
+            raise InvalidValue(_SAME, path=f"JZ:{parsed.root}/{_RECEIVER}")
+        return parsed
+
+    def render(self, bericht: Bericht, root: str = "") -> Rendered:
+        if _one_application(bericht):
+            raise NotExpressible(_SAME, path="data.ontvanger.applicatie")
+        return super().render(bericht, root)
+
+
+_SAME = "Zender en ontvanger noemen dezelfde applicatie."
+_RECEIVER = "JZ:stuurgegevens/StUF:ontvanger/StUF:applicatie"
+
+
+def _one_application(bericht: Bericht) -> bool:
+    data = bericht.data
+    return bericht.soort not in _ANSWERS and data.afzender.applicatie == data.ontvanger.applicatie
+
+
+STUF_JZ = StufJz(
     name="stuf-jz/1.0.9",
     prefixes=PREFIXES,
     converters=CONVERTERS,

@@ -86,6 +86,9 @@ def _ours(error: ValidationError, prefix: str) -> InvalidDocument:
     if first["type"] == "string_pattern_mismatch":
         rule = f"De waarde past niet in het patroon: {first['ctx']['pattern']}."
         return InvalidValue(rule, path=path)
+    if first["type"] in _SIZES:
+        size = first["ctx"][f"{_SIZES[first['type']][0]}_length"]
+        return InvalidValue(f"De waarde is te {_SIZES[first['type']][1]}: {size}.", path=path)
     if first["type"] == "extra_forbidden":
         path = path.rpartition(".")[0]  # the name of an unknown field is the sender's text
     rule = _RULES.get(first["type"], "Een veld heeft niet de juiste vorm.")
@@ -93,6 +96,7 @@ def _ours(error: ValidationError, prefix: str) -> InvalidDocument:
 
 
 _REFUSALS = {"bsn-ongeldig": InvalidBsn, "waarde-ongeldig": InvalidValue}
+_SIZES = {"string_too_short": ("min", "kort"), "string_too_long": ("max", "lang")}
 _RULES = {
     "missing": "Een verplicht veld ontbreekt.",
     "extra_forbidden": "Een veld bestaat niet in dit soort bericht.",

@@ -72,27 +72,35 @@ class Taal(Deel):
     omschrijving: str | None = wgs(ID, default=None)
 
 
-class SocialeRelatie(Deel):
-    """Somebody a person has a relation with, as the sender describes it."""
-
-    persoon: Persoon | None = wgs(Wgs.RELATIES, default=None)
-    volledige_naam: str | None = wgs(Wgs.RELATIES, default=None)
-    omschrijving: str | None = wgs(Wgs.RELATIES, default=None)
-
-
-class Natuurlijkpersoon(Persoon):
+class Naaste(Persoon):
     """
-    A person with all that a message may say of one. An unborn child has no BSN and no birth date.
+    A person by name and numbers.
 
-    `skn` stays in the criminal chain (Sv art. 27b); `nationaliteiten` serve identification only.
     `vnummer` is free here: the messages that carry it do not bound it to ten or seventeen digits.
     """
 
     vnummer: str | None = wgs(ID, default=None)
     volledige_naam: str | None = wgs(ID, default=None)
+    rni: str | None = wgs(ID, default=None)
+
+
+class SocialeRelatie(Deel):
+    """Somebody a person has a relation with, as the sender describes it."""
+
+    persoon: Naaste | None = wgs(Wgs.RELATIES, default=None)
+    volledige_naam: str | None = wgs(Wgs.RELATIES, default=None)
+    omschrijving: str | None = wgs(Wgs.RELATIES, default=None)
+
+
+class Natuurlijkpersoon(Naaste):
+    """
+    A person with all that a message may say of one. An unborn child has no BSN and no birth date.
+
+    `skn` stays in the criminal chain (Sv art. 27b); `nationaliteiten` serve identification only.
+    """
+
     geslacht: Geslacht | None = wgs(ID, default=None)
     ongeboren: bool | None = wgs(ID, default=None)
-    rni: str | None = wgs(ID, default=None)
     skn: Skn | None = wgs(Wgs.JUSTITIE, default=None, skn=True)
     geboorteplaats: str | None = wgs(ID, default=None)
     geboorteplaats_buitenland: str | None = wgs(ID, default=None)

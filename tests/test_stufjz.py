@@ -1,0 +1,193 @@
+"""StUF-JZ 1.0.9: every root carried both ways; what has no place is accounted for."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from gateway.errors import GatewayError, NotExpressible, UnknownCode
+from gateway.formats.stufjz import STUF_JZ
+from gateway.formats.xmldoc import read
+from gateway.model import SOORTEN, lees, schrijf
+from gateway.model.velden import velden
+
+from .berichten import erase, tekst
+from .generate import Generator, generator
+from .jz import OURS, ROOTS, meaningful, says, without, written_as
+from .kinds import Special, kinds
+
+DOCUMENTS = [document.name for document in STUF_JZ.documents]
+PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "standards" / "corv-1.0.9"
+REFUSALS = {"waarde-ongeldig", "bsn-ongeldig", "code-onbekend"}
+
+each_root = pytest.mark.parametrize("root", DOCUMENTS)
+lenient = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def _qualified(root: str) -> str:
+    return next(document.root for document in STUF_JZ.documents if document.name == root)
+
+
+def _made(root: str, published: bool) -> Generator:
+    ours, theirs = ROOTS[root]
+    return generator(PUBLISHED / theirs if published else OURS / ours, root)
+
+
+def _carried(root: str, document: etree._Element) -> None:
+    """render(parse(d)) is valid and says what d says, but for what the account names."""
+    shape, forms = STUF_JZ.structures[_qualified(root)], _forms(root)
+    parsed = STUF_JZ.parse(etree.tostring(document))
+    rendered = STUF_JZ.render(lees(schrijf(parsed.bericht)), root)
+
+    assert () == rendered.loss
+    expected = without(says(document, shape, forms), [loss.path for loss in parsed.loss])
+    assert expected == without(says(read(rendered.document), shape, forms), [])
+    assert all(loss.reason for loss in parsed.loss), parsed.loss
+
+
+@cache
+def _forms(root: str) -> dict[str, str]:
+    return written_as(STUF_JZ.mappings[_qualified(root)].scope)
+
+
+@each_root
+@pytest.mark.parametrize("published", [False, True], ids=["our schema", "published schema"])
+@lenient
+@given(seed=st.integers(0, 2**32))
+def test_a_valid_document_comes_back_the_same(root: str, published: bool, seed: int) -> None:
+    if published and not PUBLISHED.is_dir():
+        pytest.skip("the published schemas are not in ../shared/standards")
+    _carried(root, meaningful(_made(root, published).valid(seed), _forms(root), seed))
+
+
+@each_root
+@lenient
+@given(seed=st.integers(0, 2**32))
+def test_a_valid_document_full_of_borders_is_read_or_refused_with_a_reason(
+    root: str, seed: int
+) -> None:
+    document = etree.tostring(_made(root, PUBLISHED.is_dir()).valid(seed))
+    try:
+        STUF_JZ.parse(document)
+    except GatewayError as error:
+        assert error.code in REFUSALS, (error.code, error.path)
+        assert error.path
+
+
+SPECIAL: Special = {
+    **dict.fromkeys(
+        ("identificatie", "verzoekidentificatie", "verwijzing", "registratienummer"),
+        lambda _: tekst(10, shortest=5),
+    ),
+    "applicatie": lambda _: tekst(10, shortest=3),
+    "voorvoegsel": lambda _: tekst(10),
+    "huisnummer": lambda _: st.integers(1, 99999).map(str),
+    "huisletter": lambda _: st.sampled_from(["a", "Z"]),
+    "toevoeging": lambda _: st.sampled_from(["bis", "2"]),
+}
+"""What the model leaves free and StUF-JZ does not."""
+
+
+@cache
+def _messages(kind: str) -> st.SearchStrategy[dict[str, Any]]:
+    return kinds(kind, SPECIAL)
+
+
+def _sorted(value: Any) -> Any:
+    """Lists fed by several elements come back in the order of the document."""
+    if isinstance(value, dict):
+        inside = {key: _sorted(inner) for key, inner in sorted(value.items())}
+        return {key: inner for key, inner in inside.items() if inner != {}}
+    if isinstance(value, list):
+        return sorted((_sorted(inner) for inner in value), key=repr)
+    return value
+
+
+FILLED = {
+    "data": {
+        "gemeldOp": "2025-03-01", "verwijzing": "melding-1", "sashIngevuld": True,
+        "resultaat": {"status": "overdracht"},
+    },
+    "verzoek": {"vragen": [{"code": "1"}]},
+    "informatie": {"toelichting": "x", "antwoorden": [{"code": "1", "antwoord": "x"}]},
+    "antwoorden": {"antwoord": "x"},
+    "bijlagen": {"inhoud": "AA==", "naam": "x", "bestandsnaam": "x", "mediatype": "text/plain"},
+    "betrokkenen": {
+        "hoedanigheid": "verdachte", "relatie": "ouder", "betrokkenheid": "hulpverlener",
+        "rol": "jeugdige",
+    },
+    "incident": {"begin": "2025-03-01"},
+    "vragen": {"antwoord": "x"},
+    "uitvoerende": {"naam": "x"},
+    "indiener": {"naam": "x"},
+}
+"""What some document demands and the model does not: by the field in which it stands."""
+
+
+def _filled(value: Any, fields: Any, place: str = "") -> Any:
+    """The message with those of FILLED that the model of this kind knows."""
+    if isinstance(value, list):
+        return [_filled(item, fields, place) for item in value]
+    if not isinstance(value, dict):
+        return value
+    wanted = {
+        name: given
+        for name, given in FILLED.get(place.rpartition(".")[2], {}).items()
+        if any(f"{path}.".startswith(f"{place}.{name}.") for path in fields)
+    }
+    filled = {**wanted, **value}
+    reasons = {k: r for k, r in value.get("geenWaarde", {}).items() if k not in wanted}
+    filled.pop("geenWaarde", None)
+    inner = {k: _filled(v, fields, f"{place}.{k}".strip(".")) for k, v in filled.items()}
+    return {**inner, **({"geenWaarde": reasons} if reasons else {})}
+
+
+def _comparable(event: dict[str, Any], root: str, rounded: list[str]) -> Any:
+    """In normal form, without what travels in the envelope and without what was rounded."""
+    elders = STUF_JZ.mappings[_qualified(root)].elders
+    left = {key: value for key, value in event.items() if key not in elders}
+    for path in rounded:
+        _forget(left, re.sub(r"\[\d+\]", "", path).split("."))
+    return _sorted(left)
+
+
+def _forget(here: Any, path: list[str]) -> None:
+    if isinstance(here, list):
+        for item in here:
+            _forget(item, path)
+    elif path[0] in here and len(path) == 1:
+        del here[path[0]]
+    elif path[0] in here:
+        _forget(here[path[0]], path[1:])
+
+
+@each_root
+@lenient
+@given(data=st.data())
+def test_what_comes_back_is_what_was_sent_without_the_loss_account(
+    root: str, data: st.DataObject
+) -> None:
+    """(d, loss) = render(m) implies parse(d) == erase(m, loss)."""
+    soort = STUF_JZ.mappings[_qualified(root)].soort
+    sent = data.draw(_messages(soort))
+    if data.draw(st.booleans()):
+        sent = schrijf(lees({"antwoordop": "vraag-1", **_filled(sent, velden(SOORTEN[soort]))}))
+    try:
+        rendered = STUF_JZ.render(lees(sent), root)
+    except (NotExpressible, UnknownCode) as error:
+        assert error.path
+        return
+    back = STUF_JZ.parse(rendered.document)
+    gone = [entry for entry in rendered.loss if entry.how == "weg"]
+    rounded = [entry.path for entry in rendered.loss if entry.how == "afgerond"]
+    expected, found = schrijf(lees(erase(sent, gone))), schrijf(back.bericht)
+
+    assert () == back.loss
+    assert _comparable(expected, root, rounded) == _comparable(found, root, rounded)
