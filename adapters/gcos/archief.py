@@ -67,7 +67,7 @@ def _members(document: bytes, known: Collection[str]) -> Iterator[tuple[str, zip
     _check_directory(document)
     try:
         archive = zipfile.ZipFile(io.BytesIO(document))
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
+    except (zipfile.BadZipFile, ValueError, RuntimeError, struct.error) as error:
         raise InvalidDocument("De zip is beschadigd.") from error
     with archive:
         entries = archive.infolist()
@@ -79,7 +79,7 @@ def _members(document: bytes, known: Collection[str]) -> Iterator[tuple[str, zip
         for entry in entries:
             try:
                 yield entry.filename, archive.open(entry)  # type: ignore[misc]
-            except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as error:
+            except (zipfile.BadZipFile, RuntimeError, OSError) as error:
                 what = "Het bestand in de zip is beschadigd, versleuteld of vreemd ingepakt."
                 raise InvalidDocument(what, path=entry.filename) from error
 
