@@ -69,7 +69,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
     """
     from gateway.api import Services, app, metrics, server
     from gateway.bus import open_bus
-    from gateway.core import accept, deliver, parts, policy, postbus, retry
+    from gateway.core import accept, deliver, gebieden, parts, policy, postbus, retry
     from gateway.security import identity, tls, vault
     from gateway.store import open_store
     from gateway.transport import HttpsTransport
@@ -86,10 +86,11 @@ def build(settings: Settings) -> Iterator[Gateway]:
         store = open_store(settings.database_url)
         opened.callback(store.close)
         rules = policy.Policy.read((folder("mappings") / "doelbinding.toml").read_text("utf-8"))
+        areas = gebieden.Gebieden.read(folder("mappings") / "routing")
         sealer, bodies = _sealer(settings, checker), vault.FileVault(at(settings.body_keys))
         core = parts.Parts(
             *(settings.oin, settings.systeem, partners, rules, dialects, store, sealer, bodies),
-            *(now, read_secret(at(settings.lane_key))),
+            *(now, read_secret(at(settings.lane_key)), areas),
         )
         files = tls.TlsFiles(at(settings.tls.certificate), at(settings.tls.key), ca, crl)
         inward = tls.server_context(

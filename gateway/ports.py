@@ -200,7 +200,7 @@ class NewDelivery:
     deadline_hours: float
     pull: bool  # lies in the postbus instead of being pushed
     removed: tuple[Loss, ...] = ()  # struck out by doelbinding
-    not_before: date | None = None  # held until that day
+    not_before: datetime | None = None  # held until then
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +337,12 @@ class Store(Protocol):
 
     def question_from(self, message_id: str, *, answered_by: str) -> MessageRecord | None:
         """The newest message with the sender's id `message_id` that has a delivery to the partner."""
+
+    def receivers_of(self, signer_oin: str, message_id: str) -> set[str]:
+        """The partners with a delivery of a message; empty when there is none under this id."""
+
+    def answers_to(self, question: MessageRecord) -> list[MessageRecord]:
+        """The accepted answers to a question, oldest first."""
 
     def newest_in(self, lanes: Sequence[str]) -> MessageRecord | None:
         """The newest message with a delivery in one of the lanes."""

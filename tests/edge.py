@@ -21,6 +21,7 @@ from gateway.api.metrics import Metrics
 from gateway.api.server import Server, Servers
 from gateway.bus.table import TableBus
 from gateway.core.accept import Acceptor
+from gateway.core.gebieden import Gebieden
 from gateway.core.ids import instant, new_id
 from gateway.core.outgoing import keep
 from gateway.core.parts import Parts
@@ -152,6 +153,7 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
     checker = CertificateChecker(ca=pki / "ca.crt", crl=pki / "crl.pem")
     policy = Policy.read((resources.folder("mappings") / "doelbinding.toml").read_text())
     now = partial(datetime.now, UTC)
+    areas = Gebieden.read(resources.folder("mappings") / "routing")
     parts = Parts(
         GATEWAY,
         "gateway",
@@ -163,6 +165,7 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
         vault,
         now,
         b"k" * 32,
+        areas,
     )
     services = Services(
         acceptor=Acceptor(parts, houses={}),

@@ -23,6 +23,7 @@ import orjson
 
 from gateway.core.accept import Accepted, Acceptor
 from gateway.core.deliver import Deliverer
+from gateway.core.gebieden import Gebieden
 from gateway.core.ids import instant
 from gateway.core.parts import Parts
 from gateway.core.policy import Policy
@@ -163,6 +164,7 @@ class Wire:
     ledger: dict[tuple[str, str], str] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)  # message ids as received, repeats left out
     digests: list[str] = field(default_factory=list)  # of every push, repeats too
+    documents: dict[tuple[str, str], bytes] = field(default_factory=dict)  # what was taken in
 
     def push(self, partner: Partner, sealed: bytes) -> Answer:
         sealer = self.sealer_of(partner.name)
@@ -176,6 +178,7 @@ class Wire:
         key = partner.name, opened.envelope["id"]
         if self.ledger.setdefault(key, opened.digest) != opened.digest:
             return Answer(409, b"", "id-hergebruikt")
+        self.documents[key] = opened.document
         message_id = orjson.loads(opened.document)["id"]
         if message_id not in self.order:
             self.order.append(message_id)
@@ -231,6 +234,7 @@ class World:
             vault=self.vault,
             now=self.clock.now,
             lane_key=b"l" * 32,
+            gebieden=Gebieden.read(folder("mappings") / "routing"),
         )
         parts = replace(parts, **instead)
         self.acceptor = Acceptor(parts, houses={HOUSE_OIN: HOUSE})

@@ -1,13 +1,16 @@
-"""The demo: a real gateway in a process of its own, two simulated partners, and their scenes."""
+"""The demo: a real gateway in a process of its own, simulated partners, and their scenes."""
 
+import secrets
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from typer import echo
 
@@ -21,7 +24,9 @@ from gateway.errors import Refused, Unavailable
 from gateway.ports import DeliveryRecord, State, Store
 from gateway.settings import Settings, load
 from gateway.simulators.broker import PrivateBroker, free_ports, listens
+from gateway.simulators.chain import Dji, Gemeente, Politie, VeiligThuis, Zvh
 from gateway.simulators.national import National
+from gateway.simulators.party import Simulator
 from gateway.simulators.zsm import JAN, NOBODY, PIET, Suspect, Zsm
 from gateway.store import open_store
 
@@ -42,6 +47,11 @@ class Stage:
     store: Store
     zsm: Zsm
     landelijk: National
+    politie: Politie
+    veilig_thuis: VeiligThuis
+    dji: Dji
+    gemeente: Gemeente
+    zvh: Zvh
     rows: list[tuple[str, ...]] = field(default_factory=list)
 
     def play(self) -> str:
@@ -61,7 +71,32 @@ class Stage:
         invalid = document.replace(b">02</JZ:soortVerzoeker", b">ZSM</JZ:soortVerzoeker")
         offered = (self.zsm.offer, invalid, "DEMO-INVALID")
         self.refusal("invalid document", "document-ongeldig", *offered)
+        self.chain()
         return first.receipt.id
+
+    def chain(self) -> None:
+        """What the other partners tell each other."""
+        case = f"DEMO-{secrets.token_hex(4)}"
+        zsm, dji = self.zsm, self.dji
+        sent = zsm.tell("meldingGeneriekDi01", kind="melding", case=f"{case}-1")
+        self.exchange("buikpijn", sent, zsm, "uitkomstMeldingGeneriekDi01")
+        decided = "afdoeningsbeslissing"
+        sent = zsm.tell(decided, kind=decided, case=f"{case}-2")
+        self.exchange("decision of the OM", sent, self.landelijk, decided)
+        sent = self.politie.report(f"{case}-3")
+        self.exchange("report to Veilig Thuis", sent, self.politie, "vtTerugkoppelingDi01")
+        told = dji.announce(f"{case}-4")
+        self.exchange("return (BIJ)", told, dji, "bijWeging")
+        back = datetime.now(UTC).date() + timedelta(days=30)
+        sent = dji.correct(f"{case}-4", told.receipt.id, back)
+        self.exchange("correction", sent, self.zvh, f'"datum": "{back}"', f'"datum":"{back}"')
+        sent = dji.plan(f"{case}-5")
+        self.exchange("re-integration plan", sent, self.gemeente, "drPlan")
+
+    def exchange(self, scene: str, sent: Sent, who: Simulator, *heard: str) -> None:
+        """A message that arrives everywhere; in the end somebody has heard one of these words."""
+        _expect(f"{scene}: {who.name} hears {heard[0]}", lambda: any(map(who.heard, heard)))
+        self._arrived(scene, sent.receipt.id)
 
     def conversation(self, scene: str, suspect: Suspect, *, down: bool = False) -> Sent:
         """A question of ZSM, and its answer; with `down` the question must wait first."""
@@ -73,8 +108,13 @@ class Stage:
             _expect(f"{scene}: it waits", lambda: self._states(question) == [State.WACHT])
             self.landelijk.start()
         _expect(f"{scene}: the right answer", lambda: self.zsm.answers.get(question) is known)
-        delivered = [State.AFGELEVERD] * 2
-        _expect(f"{scene}: both are delivered", lambda: self._states(question) == delivered)
+        self._arrived(scene, question)
+        return sent
+
+    def _arrived(self, scene: str, question: str) -> None:
+        """All of a conversation is delivered, with a receipt; one row each."""
+        done = {State.AFGELEVERD}
+        _expect(f"{scene}: all is delivered", lambda: set(self._states(question)) == done)
         for d in self._deliveries(question):
             m, tries = d.message, self.store.attempts_of(d.id)
             if not any(attempt["receipt"] for attempt in tries):
@@ -83,7 +123,6 @@ class Stage:
             ways = (m.sender, m.dialect, m.kind, d.receiver, d.dialect, d.state)
             told = f"verified both ways, tries: {len(tries)}"
             self.rows.append((scene, *ways, taken, lost([*m.loss, *d.removed, *d.loss]), told))
-        return sent
 
     def duplicate(self, scene: str, first: Sent) -> None:
         """The same document in a fresh seal: the receipt is the stored one, byte for byte."""
@@ -144,9 +183,9 @@ def play(*, directory: Path | None, rabbitmq: bool, once: bool) -> None:
         echo(f"gateway at {settings.host}:{settings.port}, bus {settings.bus}, in {directory}")
         stack.enter_context(running_gateway(settings))
         store = stack.enter_context(closing(open_store(settings.database_url)))
-        zsm = stack.enter_context(Zsm(settings))
-        landelijk = stack.enter_context(National(settings))
-        stage, began = Stage(settings, store, zsm, landelijk), time.monotonic()
+        cast = (Zsm, National, Politie, VeiligThuis, Dji, Gemeente, Zvh)
+        parties: list[Any] = [stack.enter_context(party(settings)) for party in cast]
+        stage, began = Stage(settings, store, *parties), time.monotonic()
         try:
             first = stage.play()
         finally:

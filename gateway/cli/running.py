@@ -1,5 +1,6 @@
 """Long-running commands: the gateway's processes, the simulators, the demo; and its bus."""
 
+import secrets
 import signal
 import threading
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from gateway.bootstrap import Gateway, build
 from gateway.cli.output import HERE, Dir, Json, records
 from gateway.settings import load
 
+Who = Literal["zsm", "politie", "veilig-thuis", "dji", "gemeente", "zvh", "landelijk"]
 bus = typer.Typer(help="The bus and its queues.", no_args_is_help=True)
 
 
@@ -50,18 +52,27 @@ def _gateway(directory: Path) -> AbstractContextManager[Gateway]:
     return build(settings)
 
 
-def simulate(who: Literal["zsm", "landelijk"], dir: Dir = HERE) -> None:
-    """Be a partner: zsm asks and reads its postbus, landelijk answers. Until Ctrl-C."""
+def simulate(who: Who, dir: Dir = HERE) -> None:
+    """Be a partner until Ctrl-C: zsm, politie and dji begin, the others answer what they get."""
+    from gateway.simulators.chain import PARTIES, Dji, Politie
     from gateway.simulators.national import National
     from gateway.simulators.zsm import JAN, NOBODY, PIET, Zsm
 
-    settings = load(dir)
-    with Zsm(settings) if who == "zsm" else National(settings) as party:
+    known = {"zsm": Zsm, "landelijk": National, **PARTIES}
+    with known[who](load(dir)) as party:
         typer.echo(f"{who} runs, and keeps what it receives in {party.folder}; Ctrl-C ends it")
         if isinstance(party, Zsm):
             for suspect in (JAN, PIET, NOBODY):
                 typer.echo(f"asked about one suspect: {party.ask(suspect).receipt.id}")
+        if isinstance(party, Politie):
+            typer.echo(f"reported a family: {party.report(_case('PL2000')).receipt.id}")
+        if isinstance(party, Dji):
+            typer.echo(f"announced a return: {party.announce(_case('BIJ')).receipt.id}")
         until_stopped()
+
+
+def _case(prefix: str) -> str:
+    return f"{prefix}-{secrets.randbelow(10**10):010}"
 
 
 def demo(

@@ -19,6 +19,11 @@ VALUES = {
     "zsm_oin": "00000099000000001000",
     "house_oin": "00000099000000002000",
     "landelijk_oin": "00000099000000003000",
+    "politie_oin": "00000099000000004000",
+    "dji_oin": "00000099000000005000",
+    "gemeente_oin": "00000099000000006000",
+    "zvh_oin": "00000099000000008000",
+    "veilig_thuis_oin": "00000099000000014000",  # as in mappings/routing/veilig-thuis.toml
     "port": "8443",
     "management_port": "9443",
     "landelijk_port": "8444",
@@ -32,6 +37,11 @@ VALUES = {
 PARTIES = (
     f"gateway:{VALUES['oin']}:ZVH-gateway (ontwikkeling)",
     f"landelijk:{VALUES['landelijk_oin']}:Landelijk casussysteem (ontwikkeling)",
+    f"politie:{VALUES['politie_oin']}:Politie (ontwikkeling)",
+    f"veilig-thuis:{VALUES['veilig_thuis_oin']}:Veilig Thuis (ontwikkeling)",
+    f"dji:{VALUES['dji_oin']}:DJI (ontwikkeling)",
+    f"gemeente:{VALUES['gemeente_oin']}:Gemeente Breda (ontwikkeling)",
+    f"zvh:{VALUES['zvh_oin']}:ZVH De Baronie (ontwikkeling)",
     f"zsm:{VALUES['zsm_oin']}:OM ZSM (ontwikkeling):rsa",
 )
 

@@ -8,14 +8,14 @@ The way in: one sealed body becomes a stored message with its deliveries, or a s
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import orjson
 import structlog
 
 from gateway import errors, ports
-from gateway.core import ids, routing
+from gateway.core import ids, routing, samen
 from gateway.core.parts import Parts
 from gateway.core.policy import Ruling, strip
 from gateway.model import schrijf
@@ -117,8 +117,9 @@ class Acceptor:
         # A partner writes as itself, under a registered name, or for a house it works for.
         writers = {sender.oin, *sender.senders}
         houses = {oin for oin, house in self.houses.items() if sender.works_for(house)}
-        source = _organisation(source_oin(bericht.source))
-        writer = _organisation(bericht.data.afzender.organisatie)
+        day = self.parts.now().date()
+        source = routing.organisation(self.parts, source_oin(bericht.source), day)
+        writer = routing.organisation(self.parts, bericht.data.afzender.organisatie, day)
         for path, agrees in (
             ("envelop.id", envelope["id"] == bericht.id),
             ("envelop.type", kind_of(envelope["type"]) == bericht.soort),
@@ -135,11 +136,13 @@ class Acceptor:
     ) -> Bericht:
         """The message with what the gateway knows better than its document."""
         sender, said = opened.signer, opened.envelope.get
-        house = self.houses.get(_organisation(bericht.data.ontvanger.organisatie))
+        receiver = bericht.data.ontvanger.organisatie
+        house = self.houses.get(routing.organisation(self.parts, receiver, now.date()))
+        area = next(iter(routing.houses(self.parts, bericht, now.date())), None)
         conversation = asked.conversation if asked else said("conversatieid")
         known = {
             "source": source_of(sender.oin, sender.systeem),
-            "huis": (asked and asked.house) or house or bericht.huis or said("huis"),
+            "huis": (asked and asked.house) or house or bericht.huis or said("huis") or area,
             "conversatieid": conversation or bericht.conversatieid or ids.new_id(now),
             "traceparent": bericht.traceparent or said("traceparent"),
         }
@@ -151,9 +154,10 @@ class Acceptor:
         """The deliveries doelbinding allows; NotAllowed when it allows none of those proposed."""
         policy, kind, case = self.parts.policy, bericht.soort, bericht.data.zaak()
         ordered_by = case if case and kind in policy.ordered else ids.new_id(now)
+        waits = samen.held_until(self.parts, kind, asked, sender.name, now)
         allowed: Allowed = []
         refusal: errors.NotAllowed | None = None
-        for receiver in routing.receivers(self.parts, bericht, sender, asked):
+        for receiver in routing.receivers(self.parts, bericht, sender, asked, now.date()):
             try:
                 ruling = policy.decide(bericht, sender, receiver, now.date())
                 _, removed = strip(bericht, ruling)
@@ -169,7 +173,7 @@ class Acceptor:
                 deadline_hours=receiver.deadline_hours,
                 pull=receiver.transport == "postbus",
                 removed=removed,
-                not_before=ruling.not_before,
+                not_before=_later(ruling.not_before, waits),
             )
             allowed.append((ruling, delivery))
         if refusal and not allowed:
@@ -227,9 +231,9 @@ def _repeat(stored: ports.StoredReceipt, digest: str) -> Accepted:
     return Accepted(stored.receipt, stored.internal_id, True, None)
 
 
-def _organisation(name: str) -> str:
-    """Test systems in the CORV chain write their OIN with this suffix (domain.md 4.6)."""
-    return name.removesuffix("_OTA")
+def _later(day: date | None, moment: datetime | None) -> datetime | None:
+    start = datetime.combine(day, time(), UTC) if day else None
+    return max(filter(None, (start, moment)), default=None)
 
 
 def _fits(content_type: str, document: bytes) -> bool:

@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 
 from gateway import errors, ports
-from gateway.core import outgoing
+from gateway.core import outgoing, samen
 from gateway.core.parts import Parts
 from gateway.core.policy import strip
 from gateway.core.retry import Retry
@@ -25,6 +25,8 @@ from gateway.ports import DeliveryRecord, Outcome, State
 
 LEASE_S = 30.0  # longer than one push may take: a worker that is silent for so long is dead
 OFFERED_S = 300.0  # what a broker keeps without an outcome is offered again (design §3)
+
+SAMEN = "Samengevoegd met een later antwoord op dezelfde vraag."
 
 PERMANENT = frozenset({400, 403, 404, 405, 409, 410, 413, 415, 422})
 """HTTP statuses that will be the same next time; every other failure is tried again."""
@@ -78,6 +80,10 @@ class Deliverer:
             # (3) doelbinding as it is today; the document as it was made the first time
             receiver, allowed = self._allowed(bericht, record)
             if not record.digest:
+                # one answer for all systems that were asked: the newest carries the others
+                if (carried := samen.others(self.parts, record)) is None:
+                    return self._settled(record, Outcome(State.VERVALLEN, SAMEN), began)
+                allowed = self._joined(allowed, *carried)
                 made = self._rendered(allowed, record, receiver)
                 record = outgoing.keep(self.parts, record, made)
             if record.pull:
@@ -92,6 +98,15 @@ class Deliverer:
         except Exception as error:  # noqa: BLE001 (a bug must not make a delivery spin)
             outcome = self._failed(error, record)
         # (7) attempt, outcome and the next of the lane in one transaction; (8) is the worker's
+        return self._settled(record, outcome, began)
+
+    def _joined(self, first: Bericht, rest: list[DeliveryRecord], complete: bool) -> Bericht:
+        if complete and not rest:
+            return first
+        read = ((outgoing.stored(self.parts, record), record) for record in rest)
+        return samen.joined(first, [self._allowed(*each)[1] for each in read], complete=complete)
+
+    def _settled(self, record: DeliveryRecord, outcome: Outcome, began: float) -> Outcome:
         outcome = replace(outcome, duration_ms=(time.monotonic() - began) * 1000)
         self.parts.store.settle(record.id, outcome, now=self.parts.now())
         about = {"delivery": record.id, "partner": record.receiver, "state": outcome.state}

@@ -46,6 +46,11 @@ def unpack(parts: Parts, token: bytes, record: DeliveryRecord) -> Bericht:
     return lees(orjson.loads(sealer.verify_own(canonical)))
 
 
+def stored(parts: Parts, record: DeliveryRecord) -> Bericht:
+    """The canonical message of a delivery, as it was accepted. Raises BodyDestroyed."""
+    return lees(orjson.loads(parts.sealer.verify_own(_canonical(parts, record))))
+
+
 def keep(parts: Parts, record: DeliveryRecord, made: ports.Rendered) -> DeliveryRecord:
     """Keep a rendering, sealed, before it is sent for the first time."""
     key = _key(parts, record, parts.store.bodies(record.id))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.core.gebieden import Gebieden
 from gateway.core.policy import Policy
 from gateway.model.partner import Partner
 from gateway.ports import Dialect, Sealer, Store, Vault
@@ -23,3 +24,4 @@ class Parts:
     vault: Vault
     now: Callable[[], datetime]
     lane_key: bytes
+    gebieden: Gebieden

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
 from gateway.errors import MappingInvalid, NotAllowed
 from gateway.model import SOORTEN
@@ -18,7 +18,7 @@ from gateway.model.waarden import GeenWaarde, Wgs
 from gateway.ports import Loss
 
 ROLES = """om politie dji justid veilig-thuis rvdk reclassering
-    zvh gemeente gcos landelijk""".split()  # noqa: SIM905 (a list of words reads best as words)
+    zvh gemeente gcos landelijk ggz""".split()  # noqa: SIM905 (a list of words reads best as words)
 """Every role a partner can have (design §2)."""
 
 ABOUT_PERSONS = frozenset(Wgs) - {Wgs.GEEN, Wgs.VRIJE_TEKST}
@@ -45,10 +45,17 @@ Category = Annotated[str, _one_of(ABOUT_PERSONS)]
 
 
 class KindRow(Part, strict=True):
-    """One `[soort.<kind>]`: whether it keeps its order per zaak, and which question it answers."""
+    """
+    One `[soort.<kind>]`: whether it keeps its order per zaak, and which question it answers.
+
+    `mandaat`: for the houses whose procesregisseur the burgemeester mandated. `samen_uren`: answers
+    of several systems are joined into one, after so many hours without those that did not come.
+    """
 
     volgorde: bool
     antwoord_op: Kind | None = None
+    mandaat: bool = False
+    samen_uren: PositiveFloat | None = None
 
 
 class Rule(Part, strict=True):

@@ -1,8 +1,14 @@
-"""Who gets a message: the one who asked, or the partners that take its kind for its house."""
+"""
+Who gets a message, in this order: the one who asked; those who got what it takes the place of; whom
+it names; and the partners that take its kind for its house, its gemeente or its role.
+"""
+
+from contextlib import suppress
+from datetime import date
 
 from gateway.core import ids
 from gateway.core.parts import Parts
-from gateway.errors import NoReceiver, UnknownQuestion
+from gateway.errors import NoReceiver, UnknownCode, UnknownQuestion
 from gateway.model.envelop import Bericht
 from gateway.model.partner import Partner
 from gateway.ports import MessageRecord
@@ -32,22 +38,64 @@ def question(parts: Parts, bericht: Bericht, sender: Partner) -> MessageRecord |
     return found
 
 
+def organisation(parts: Parts, name: str, day: date) -> str:
+    """The OIN of an organisation as a document names it: OIN, OIN_OTA or instantiecode."""
+    try:
+        return parts.gebieden.oin_van(name, day)
+    except UnknownCode:
+        return name  # a name that only the partner itself is registered under
+
+
+def houses(parts: Parts, bericht: Bericht, day: date) -> list[str]:
+    """The houses that the gemeenten of a message belong to, or whom they mandated."""
+    row = parts.policy.soort.get(bericht.soort)
+    of = parts.gebieden.mandaat_van if row and row.mandaat else parts.gebieden.huis_van
+    found: dict[str, None] = {}
+    for gemeente in bericht.data.gemeenten():
+        with suppress(NoReceiver, UnknownCode):
+            found[of(parts.gebieden.opvolger_van(gemeente, day), day)] = None
+    return list(found)
+
+
 def receivers(
-    parts: Parts, bericht: Bericht, sender: Partner, asked: MessageRecord | None
+    parts: Parts, bericht: Bericht, sender: Partner, asked: MessageRecord | None, day: date
 ) -> list[Partner]:
     """
     The partners that should get the message; whether they may is for `Policy` to say.
 
     Raises:
-        NoReceiver: nobody takes this kind for this house, or the asker is no partner any more.
+        NoReceiver: nobody takes this kind for this place, or the asker is no partner any more.
     """
-    others = [p for p in parts.partners.values() if p.name != sender.name]
-    found = [p for p in others if (p.name == asked.sender if asked else _takes(p, bericht))]
+    others = [partner for partner in parts.partners.values() if partner.name != sender.name]
+    if asked:
+        found = [partner for partner in others if partner.name == asked.sender]
+    else:
+        able = [p for p in others if _takes(p, bericht)]
+        named = organisation(parts, bericht.data.ontvanger.organisatie, day)
+        found = [partner for partner in able if partner.oin == named]
+        places = [bericht.huis, *houses(parts, bericht, day)]
+        found = found or [p for p in able if _there(parts, p, bericht, places, day)]
+    if replaced := bericht.data.herroept():
+        had = parts.store.receivers_of(sender.oin, replaced)
+        found = [partner for partner in others if partner in found or partner.name in had]
     if not found:
         raise NoReceiver()
     return found
 
 
 def _takes(partner: Partner, bericht: Bericht) -> bool:
+    roles = bericht.data.rollen()
     named = bericht.soort in partner.receives and partner.dialects_for(bericht.soort)
-    return bool(named) and partner.works_for(bericht.huis)
+    return bool(named) and (roles is None or partner.role in roles)
+
+
+def _there(
+    parts: Parts, partner: Partner, bericht: Bericht, places: list[str | None], day: date
+) -> bool:
+    gemeenten = bericht.data.gemeenten()
+    if partner.gemeenten:
+        return not partner.gemeenten.isdisjoint(gemeenten)
+    if partner.role == "veilig-thuis" and gemeenten:
+        with suppress(NoReceiver, UnknownCode):
+            return any(parts.gebieden.veilig_thuis_van(g, day) == partner.oin for g in gemeenten)
+    return any(partner.works_for(place) for place in places)

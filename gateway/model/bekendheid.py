@@ -113,6 +113,7 @@ class Bekendheidsuitslag(Inhoud):
     soort: ClassVar[str] = "bekendheidsuitslag"
 
     uitslagen: Annotated[tuple[Uitslag, ...], Field(min_length=1)] = wgs(Wgs.GEEN)
+    antwoorden: ClassVar[str] = "uitslagen"
 
     def zaak(self) -> str | None:
         return self.uitslagen[0].verzoekidentificatie

@@ -173,6 +173,9 @@ class Casus(Inhoud):
     def zaak(self) -> str | None:
         return self.casus.casusnummer
 
+    def gemeenten(self) -> tuple[str, ...]:
+        return (self.casus.gemeente,) if self.casus.gemeente else ()
+
 
 class UitkomstOverleg(Inhoud):
     """What came of one casusoverleg: besluiten and acties (SOH UitkomstOverleg)."""

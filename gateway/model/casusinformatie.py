@@ -68,6 +68,7 @@ class Casusinformatie(Inhoud):
     soort: ClassVar[str] = "casusinformatie"
 
     informatie: Annotated[tuple[Informatie, ...], Field(min_length=1)] = wgs(Wgs.GEEN)
+    antwoorden: ClassVar[str] = "informatie"
 
     def zaak(self) -> str | None:
         return self.informatie[0].verzoekidentificatie

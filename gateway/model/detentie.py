@@ -26,6 +26,10 @@ Risicosoort = Annotated[str, Lijst("risico")]
 Weging = Annotated[str, Lijst("weging")]
 
 
+def _beide(*gemeenten: str | None) -> tuple[str, ...]:
+    return tuple(gemeente for gemeente in gemeenten if gemeente)
+
+
 class Terugkeer(Deel):
     """When, how and where somebody comes back. BIJ: at most three months ahead (Bjsg 11a(3))."""
 
@@ -73,6 +77,9 @@ class Terugkeerbericht(Deel):
     detentie: Detentie | None = wgs(GEEN, default=None)
     toelichting: str | None = wgs(VRIJ, default=None)
 
+    def gemeenten(self) -> tuple[str, ...]:
+        return _beide(self.gemeente, self.tweede_gemeente)
+
 
 class BijMelding(Inhoud):
     """The coming return of a detainee, for the burgemeester (Bjsg art. 11a)."""
@@ -86,6 +93,9 @@ class BijMelding(Inhoud):
 
     def terugkeerdatum(self) -> str | None:
         return self.melding.terugkeer.datum
+
+    def gemeenten(self) -> tuple[str, ...]:
+        return self.melding.gemeenten()
 
 
 class BijWeging(Inhoud):
@@ -121,6 +131,9 @@ class Detentiegegevens(Inhoud):
 
     def zaak(self) -> str | None:
         return self.identificatie
+
+    def gemeenten(self) -> tuple[str, ...]:
+        return (self.gemeente,)
 
 
 class Basisvoorwaarde(Deel):
@@ -164,6 +177,9 @@ class DrPlan(Inhoud):
     def zaak(self) -> str | None:
         return self.identificatie
 
+    def gemeenten(self) -> tuple[str, ...]:
+        return _beide(self.gemeente, self.tweede_gemeente)
+
 
 class RisicoInformatie(Inhoud):
     """A risk that a detainee commits a serious violent or sexual crime (Pbw art. 18b)."""
@@ -182,3 +198,6 @@ class RisicoInformatie(Inhoud):
 
     def zaak(self) -> str | None:
         return self.identificatie
+
+    def gemeenten(self) -> tuple[str, ...]:
+        return (self.gemeente,)

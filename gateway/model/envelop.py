@@ -52,6 +52,9 @@ class Inhoud(Deel):
     soort: ClassVar[str]
     """Name of the kind, kebab-case."""
 
+    antwoorden: ClassVar[str] = ""
+    """The list in which answers of several systems to one question are joined."""
+
     afzender: Systeem = wgs(Wgs.GEEN)
     ontvanger: Systeem = wgs(Wgs.GEEN)
 
@@ -61,6 +64,14 @@ class Inhoud(Deel):
 
     def terugkeerdatum(self) -> str | None:
         """The day of a return that may be told only so long beforehand; None for most kinds."""
+        return None
+
+    def gemeenten(self) -> tuple[str, ...]:
+        """The codes of the gemeenten it is about, by which it is routed when it names no house."""
+        return ()
+
+    def rollen(self) -> frozenset[str] | None:
+        """The roles it is meant for; None when its kind alone tells."""
         return None
 
     def herroept(self) -> str | None:

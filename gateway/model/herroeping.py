@@ -40,6 +40,9 @@ class Correctie(Herroeping):
 
     melding: Terugkeerbericht = wgs(Wgs.GEEN)
 
+    def gemeenten(self) -> tuple[str, ...]:
+        return self.melding.gemeenten()
+
 
 class Intrekking(Herroeping):
     """The message should not have been sent, or holds no more."""

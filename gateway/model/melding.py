@@ -20,6 +20,14 @@ Meldingstatus = Annotated[str, Lijst("meldingstatus", "status")]
 Beoordeling = Annotated[str, Lijst("meldingstatus", "uitkomst")]
 
 
+BESTEMD_VOOR = {
+    "veilig-thuis": frozenset({"veilig-thuis"}),
+    "zvh": frozenset({"landelijk", "gcos", "zvh"}),
+    "naz": frozenset({"ggz"}),
+}
+"""The roles that take a melding of each bestemming."""
+
+
 class Reden(Deel):
     """Why the message is sent."""
 
@@ -123,6 +131,13 @@ class Melding(Inhoud):
 
     def zaak(self) -> str | None:
         return self.identificatie
+
+    def gemeenten(self) -> tuple[str, ...]:
+        about = [b.persoon for b in self.betrokkenen if b.persoon and b.positie != "overig"]
+        return tuple(dict.fromkeys(person.gemeente for person in about if person.gemeente))
+
+    def rollen(self) -> frozenset[str] | None:
+        return BESTEMD_VOOR.get(self.bestemming or "")
 
 
 class Afhandeling(Deel):

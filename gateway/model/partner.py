@@ -12,7 +12,8 @@ class Partner:
     between; `"*"` is for every other kind. `dialect#root` picks one document of a dialect, and the
     key `kind@root` is for the answer to a document of that root. `sends` and `receives` are the
     agreement. `transport` is `push` (with `url`) or `postbus`. `senders` holds the
-    StUF `organisatie` values this partner may write documents as, beside its own OIN.
+    StUF `organisatie` values this partner may write documents as, beside its own OIN. `gemeenten` are
+    the codes a gemeente goes by: what is about one of them is for it, whatever house works there.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Partner:
     transport: str = "postbus"
     url: str = ""
     senders: frozenset[str] = frozenset()
+    gemeenten: frozenset[str] = frozenset()
     deadline_hours: float = 72.0
 
     def dialects_for(self, kind: str, asked: str = "") -> list[str]:

@@ -7,6 +7,7 @@ Reads and writes landelijk/1.0 as plain JSON, not by the mapping engine: an inde
 import json
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 from gateway.core.ids import instant
 from gateway.model.envelop import source_of
@@ -21,34 +22,51 @@ class National(Simulator):
 
     name, kind = "landelijk", "bekendheidsuitslag"
 
-    def answer(self, document: bytes, id: str) -> bytes:
-        """The bekendheidsuitslag to a bekendheidsverzoek."""
-        question = json.loads(document)
-        asked, house = question["data"]["verzoek"], question["data"]["ontvanger"]
-        uitslag = {
-            "identificatie": f"UVZ-{uuid.uuid4()}"[:40],
-            "verzoekidentificatie": asked["identificatie"],
-            "bekend": asked.get("persoon", {}).get("bsn") in KNOWN,
-            "uitvoerende": {
-                "identificatie": house["organisatie"],
-                "naam": f"Zorg- en Veiligheidshuis {question.get('huis', '')}".strip(),
-            },
-        }
-        uitslag |= {name: asked[name] for name in ("persoon", "aanvrager") if name in asked}
+    def answer(self, document: bytes, id: str) -> tuple[str, bytes] | None:
+        """What we know of a person, or what becomes of a melding; other kinds need no answer."""
+        asked = json.loads(document)
+        kind = asked["type"].removeprefix("nl.zvh.").removesuffix(".v1")
+        made = {"bekendheidsverzoek": self._known, "melding": self._triaged}.get(kind)
+        if made is None:
+            return None
+        answer, data = made(asked)
+        house = asked["data"]["ontvanger"]
         reply = {
             "specversion": "1.0",
             "id": id,
             "source": source_of(self.partner.oin, self.partner.systeem),
-            "type": "nl.zvh.bekendheidsuitslag.v1",
+            "type": f"nl.zvh.{answer}.v1",
             "time": instant(datetime.now(UTC)),
             "datacontenttype": self.content_type,
-            "conversatieid": question.get("conversatieid"),
-            "antwoordop": question["id"],
-            "huis": question.get("huis"),
-            "data": {
-                "afzender": house,
-                "ontvanger": question["data"]["afzender"],
-                "uitslagen": [uitslag],
-            },
+            "conversatieid": asked.get("conversatieid"),
+            "antwoordop": asked["id"],
+            "huis": asked.get("huis"),
+            "data": {"afzender": house, "ontvanger": asked["data"]["afzender"], **data},
         }
-        return json.dumps(reply).encode()
+        return answer, json.dumps(reply).encode()
+
+    def _known(self, asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        question = asked["data"]["verzoek"]
+        uitslag = {
+            "identificatie": f"UVZ-{uuid.uuid4()}"[:40],
+            "verzoekidentificatie": question["identificatie"],
+            "bekend": question.get("persoon", {}).get("bsn") in KNOWN,
+            "uitvoerende": self._house(asked),
+        }
+        uitslag |= {name: question[name] for name in ("persoon", "aanvrager") if name in question}
+        return "bekendheidsuitslag", {"uitslagen": [uitslag]}
+
+    def _triaged(self, asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        melding = asked["data"]
+        uitkomst = {
+            "identificatie": f"ZVH-{uuid.uuid4().hex[:8]}",
+            "verwijzing": melding["identificatie"],
+            "bestemming": "zvh",
+            "resultaat": {"status": "in-behandeling"},
+            "uitvoerende": self._house(asked),
+        }
+        return "meldinguitkomst", uitkomst | {"initiator": melding.get("initiator")}
+
+    def _house(self, asked: dict[str, Any]) -> dict[str, str]:
+        name = f"Zorg- en Veiligheidshuis {asked.get('huis', '')}".strip()
+        return {"identificatie": asked["data"]["ontvanger"]["organisatie"], "naam": name}

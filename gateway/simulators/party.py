@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
+from string import Template
 from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
+from zoneinfo import ZoneInfo
 
 from fastapi import Body, FastAPI, Response
 
@@ -26,6 +30,7 @@ from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCerti
 from gateway.security.tls import TlsFiles, client_context, server_context
 from gateway.settings import Settings
 
+STUF_TIME = ZoneInfo("Europe/Amsterdam")  # StUF 03.01 tijdstip has no zone: Dutch legal time
 POLL_S = 0.2  # a person watches
 CLOSE = {"Connection": "close"}  # so that `stop` has nobody to wait for
 
@@ -80,6 +85,8 @@ class Simulator(Party):
 
     def __init__(self, settings: Settings, **certificates: str) -> None:
         super().__init__(settings, self.name, **certificates)
+        self.known = {partner.name: partner for partner in settings.partner}
+        self.house = settings.huis[0].oin
         self.folder = settings.directory / "simulators" / self.name
         self._received, self._sent = self.folder / "received", self.folder / "sent"
         for folder in (self._received, self._sent):
@@ -96,8 +103,39 @@ class Simulator(Party):
     def read(self, document: bytes) -> None:
         """Look into a document before it is accepted, a repeat too. Raises Refused to refuse it."""
 
-    def answer(self, document: bytes, id: str) -> bytes | None:
-        """The answer to an accepted document, to be sent under this id; None when there is none."""
+    def answer(self, document: bytes, id: str) -> tuple[str, bytes] | None:
+        """The answer to an accepted document, to be sent under this id: its kind and document."""
+        return None
+
+    def fill(self, template: str, id: str, *, to: str = "", **values: str) -> bytes:
+        """
+        A document from a template beside this module, from us to a partner (empty: the house).
+
+        `values` fill what it leaves open beside the sender, the receiver and the times.
+        """
+        now, receiver = datetime.now(UTC), self.known.get(to)
+        texts = {
+            "reference": id,
+            "oin": self.partner.oin,
+            "systeem": self.partner.systeem,
+            "to": receiver.oin if receiver else self.house,
+            "tosysteem": receiver.systeem if receiver else "ZVH",
+            "time": f"{now.astimezone(STUF_TIME):%Y%m%d%H%M%S%f}"[:17],  # to the millisecond
+            "moment": instant(now),
+        }
+        text = (files("gateway.simulators") / f"{template}.xml").read_text("utf-8")
+        return (
+            Template(text).substitute({k: escape(v) for k, v in (texts | values).items()}).encode()
+        )
+
+    def tell(self, template: str, *, kind: str = "", to: str = "", **values: str) -> Sent:
+        """Fill a template and offer it under a new id."""
+        id = str(uuid.uuid4())
+        return self.offer(self.fill(template, id, to=to, **values), id, kind)
+
+    def heard(self, text: str) -> bool:
+        """Whether a document that holds this text was accepted."""
+        return any(text.encode() in file.read_bytes() for file in self._received.glob("*.document"))
 
     def __enter__(self) -> Self:
         self.start()
@@ -173,9 +211,9 @@ class Simulator(Party):
         """The id of an answer follows from that of the question: it is given once."""
         own = str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:antwoord:{id}"))
         if not (self._sent / f"{own}.receipt").exists():
-            document = self.answer((self._received / f"{id}.document").read_bytes(), own)
-            if document:
-                self.offer(document, own)
+            answer = self.answer((self._received / f"{id}.document").read_bytes(), own)
+            if answer:
+                self.offer(answer[1], own, answer[0])
         self._unanswered.remove(id)
 
     def receive(self, unsealed: Unsealed) -> bytes:
@@ -206,13 +244,16 @@ class Simulator(Party):
             self._unanswered.add(id)
         return receipt
 
-    def offer(self, document: bytes, id: str) -> Sent:
+    def offer(self, document: bytes, id: str, kind: str = "") -> Sent:
         """Send any document; kept before it goes, so that a repeat is the same document."""
         kept = self._sent / f"{id}.document"
         if not kept.exists():
             _write(kept, document)
         sent = self.client.send(
-            kept.read_bytes(), message_id=id, kind=self.kind, content_type=self.content_type
+            kept.read_bytes(),
+            message_id=id,
+            kind=kind or self.kind,
+            content_type=self.content_type,
         )
         _write(kept.with_suffix(".receipt"), sent.raw_receipt)
         return sent

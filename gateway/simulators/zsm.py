@@ -6,11 +6,6 @@ Speaks StUF-JZ from a template of its own, not by the mapping engine: it is an i
 
 import uuid
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from importlib.resources import files
-from string import Template
-from xml.sax.saxutils import escape
-from zoneinfo import ZoneInfo
 
 from lxml import etree
 
@@ -24,7 +19,6 @@ NS = {
     "ZKN": "http://www.egem.nl/StUF/sector/zkn/0310",
     "StUF": "http://www.egem.nl/StUF/StUF0301",
 }
-STUF_TIME = ZoneInfo("Europe/Amsterdam")  # StUF 03.01 tijdstip has no zone: Dutch legal time
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +57,11 @@ class Zsm(Simulator):
     def __init__(self, settings: Settings, **certificates: str) -> None:
         super().__init__(settings, **certificates)
         self.answers: dict[str, bool] = {}
-        self._house = settings.huis[0].oin
 
     def question(self, suspect: Suspect, *, reference: str = "", case: str = "") -> bytes:
         """A vcobDi01, not sent: is this suspect known to the first house of the configuration?"""
-        values = (
-            asdict(suspect)
-            | {
-                "oin": self.partner.oin,
-                "systeem": self.partner.systeem,
-                "house": self._house,
-                "reference": reference or str(uuid.uuid4()),
-                "time": f"{datetime.now(STUF_TIME):%Y%m%d%H%M%S%f}"[:17],  # to the millisecond
-                "case": case or f"VVZ-{uuid.uuid4().hex[:12]}",
-            }
-        )
-        template = Template((files("gateway.simulators") / "vcobDi01.xml").read_text("utf-8"))
-        return template.substitute({k: escape(v) for k, v in values.items()}).encode()
+        case = case or f"VVZ-{uuid.uuid4().hex[:12]}"
+        return self.fill("vcobDi01", reference or str(uuid.uuid4()), case=case, **asdict(suspect))
 
     def ask(self, suspect: Suspect) -> Sent:
         """Ask about a suspect; the answer comes into `answers` under the id of the question."""
@@ -88,6 +70,8 @@ class Zsm(Simulator):
 
     def read(self, document: bytes) -> None:
         """Believe an answer. Raises UnknownQuestion when we did not ask, or what `read_ucob` does."""
+        if b"ucobDi01" not in document:
+            return  # the outcome of a melding
         question, known = read_ucob(document)
         if not (self.folder / "sent" / f"{question}.document").exists():
             raise errors.UnknownQuestion

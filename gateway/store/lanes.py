@@ -5,7 +5,7 @@ In a lane only the head, its lowest delivery that is not final, may be due, unde
 comes after it is `geparkeerd`. The deadline runs from the moment a delivery becomes head.
 """
 
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, update
@@ -93,10 +93,12 @@ def supersede(sql: Connection, message_id: str, signer: str, by: str, now: datet
         release(sql, row.lane, now=now)
 
 
-def _head(hours: float, now: datetime, not_before: date | None = None) -> dict[str, Any]:
-    start = now
-    if not_before and (held := datetime.combine(not_before, time(), now.tzinfo)) > now:
-        start, waits = held, {"state": State.WACHT, "reason": f"mag vanaf {not_before} geleverd"}
-    else:
-        waits = {"state": State.KLAAR, "reason": "aan de beurt"}
+def _head(hours: float, now: datetime, not_before: datetime | None = None) -> dict[str, Any]:
+    start = max(now, not_before or now)
+    waits = {"state": State.KLAAR, "reason": "aan de beurt"}
+    if start > now:
+        waits = {
+            "state": State.WACHT,
+            "reason": f"wordt vastgehouden tot {start:%Y-%m-%d %H:%M} UTC",
+        }
     return {**waits, "due": start, "deadline": start + timedelta(hours=hours)}

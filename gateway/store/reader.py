@@ -53,6 +53,15 @@ class Reader:
         )
         return next(iter(self._messages(questions.order_by(M.received_at.desc()).limit(1))), None)
 
+    def receivers_of(self, signer_oin: str, message_id: str) -> set[str]:
+        of = select(D.receiver).join_from(delivery, message)
+        known = of.where(M.signer_oin == signer_oin, M.message_id == message_id)
+        return {row.receiver for row in self._all(known)}
+
+    def answers_to(self, question: MessageRecord) -> list[MessageRecord]:
+        same = (M.answers == question.message_id, M.conversation == question.conversation)
+        return self._messages(select(*MESSAGE).where(*same).order_by(M.received_at, M.id))
+
     def newest_in(self, lanes: Sequence[str]) -> MessageRecord | None:
         found = select(*MESSAGE).where(M.id.in_(select(D.message).where(D.lane.in_(lanes))))
         return next(iter(self._messages(found.order_by(M.received_at.desc()).limit(1))), None)

@@ -1,0 +1,236 @@
+"""One message of each kind from each sender to each receiver that may have it, over the real thing."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.bootstrap import load_dialects
+from gateway.client import RefusedByGateway
+from gateway.core.ids import instant
+from gateway.formats.dialect import XmlDialect
+from gateway.model import SOORTEN, schrijf
+from gateway.model.envelop import Bericht, Systeem, source_of
+from gateway.ports import Dialect, Unsealed
+from gateway.settings import Settings, load
+from gateway.simulators.party import Party
+
+from .process import until, world
+
+EXAMPLES = Path(__file__).parent / "examples"
+DIALECTS = load_dialects()
+ROUTES = (
+    ("zsm", "vcobDi01", {"landelijk"}),
+    ("veilig-thuis", "vcobDi01", {"landelijk"}),
+    ("zsm", "vciDi01", {"landelijk"}),
+    ("veilig-thuis", "vciDi01", {"landelijk"}),
+    ("zsm", "meldingGeneriekDi01", {"landelijk"}),
+    ("veilig-thuis", "meldingGeneriekDi01", {"landelijk"}),
+    ("gemeente", "meldingGeneriekDi01", {"landelijk"}),
+    ("politie", "vtMeldingDi01", {"veilig-thuis"}),
+    ("zsm", "afdoeningsbeslissing", {"landelijk"}),
+    ("dji", "bijMelding", {"gemeente", "zvh", "landelijk"}),
+    ("dji", "correctie", {"gemeente", "zvh", "landelijk"}),
+    ("dji", "intrekking", {"gemeente", "zvh", "landelijk"}),
+    ("dji", "detentiegegevens", {"gemeente", "landelijk"}),
+    ("dji", "drPlan", {"gemeente"}),
+    ("dji", "risicoInformatie", {"gemeente", "politie", "zsm"}),
+)
+ANSWERS = (
+    ("zsm", "vcobDi01", "landelijk", "ucobDi01"),
+    ("veilig-thuis", "vcobDi01", "landelijk", "ucobDi01"),
+    ("zsm", "vciDi01", "landelijk", "uciDi01"),
+    ("zsm", "meldingGeneriekDi01", "landelijk", "uitkomstMeldingGeneriekDi01"),
+    ("politie", "vtMeldingDi01", "veilig-thuis", "vtTerugkoppelingDi01"),
+    ("dji", "bijMelding", "gemeente", "bijWeging"),
+    ("dji", "bijMelding", "zvh", "bijWeging"),
+    ("dji", "bijMelding", "landelijk", "bijWeging"),
+)
+"""Who asks what, who answers, with what."""
+
+
+def _examples() -> dict[str, Bericht]:
+    found: dict[str, Bericht] = {}
+    for file in sorted(EXAMPLES.glob("*/*.xml")) + sorted(EXAMPLES.glob("stuf-jz/valid/*.xml")):
+        for dialect in DIALECTS.values():
+            if file.parent.name in ("bij", "zsm", "valid") and dialect.recognises(
+                file.read_bytes()
+            ):
+                parsed = dialect.parse(file.read_bytes())
+                if file.stem == parsed.root:
+                    found[parsed.root] = parsed.bericht
+    return found
+
+
+CANON = _examples()
+
+
+class Chain:
+    """All partners of the configuration with their certificates, and a gateway between them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.parties = {entry.name: Party(settings, entry.name) for entry in settings.partner}
+
+    def message(self, sender: str, root: str, to: str = "", **members: Any) -> Bericht:
+        """The example with this root, as if this partner had written it now."""
+        example, own = CANON[root], self.parties[sender].partner
+        house = self.settings.huis[0].oin
+        names = {
+            "afzender": Systeem(organisatie=own.oin, applicatie=own.systeem),
+            "ontvanger": Systeem(
+                organisatie=self.parties[to].partner.oin if to else house, applicatie="ontvanger"
+            ),
+        }
+        data = example.data.model_copy(update=names)
+        source = source_of(own.oin, own.systeem)
+        about = {"id": str(uuid.uuid4()), "time": instant(datetime.now(UTC)), "source": source}
+        return example.model_copy(
+            update={**about, "data": data, "huis": None, "antwoordop": None, **members}
+        )
+
+    def send(self, sender: str, bericht: Bericht, root: str) -> str:
+        party = self.parties[sender]
+        spoken = [DIALECTS[name] for name in sorted(party.partner.spoken, reverse=True)]
+        made = next(d.render(bericht, root) for d in spoken if _says(d, root))
+        party.client.send(
+            made.document,
+            message_id=bericht.id,
+            kind=bericht.soort,
+            content_type=made.content_type,
+        )
+        return bericht.id
+
+    def arrived(self, receiver: str) -> list[Unsealed]:
+        """What lies in a postbus; fetched, opened, and signed for."""
+        client, found = self.parties[receiver].client, []
+        for row in client.inbox():
+            unsealed = client.fetch(row["id"])
+            client.confirm(row["id"], unsealed.digest)
+            found.append(unsealed)
+        return found
+
+    def everybody_got(self, receivers: set[str]) -> dict[str, Bericht]:
+        got: dict[str, Bericht] = {}
+
+        def all_there() -> bool:
+            for name in self.parties:
+                for unsealed in self.arrived(name):
+                    assert name not in got, name
+                    got[name] = _read(unsealed)
+            return got.keys() >= receivers
+
+        until(all_there, f"{receivers} have it", patience=15)
+        assert receivers == got.keys()
+        return got
+
+
+def _says(dialect: Dialect, root: str) -> bool:
+    return not isinstance(dialect, XmlDialect) or any(d.name == root for d in dialect.documents)
+
+
+def _read(unsealed: Unsealed) -> Bericht:
+    dialect = next(d for d in DIALECTS.values() if d.recognises(unsealed.document))
+    return dialect.parse(unsealed.document).bericht
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    folder = tmp_path_factory.mktemp("routes") / "w"
+    with world(folder) as (_, process):
+        file = folder / "gateway.toml"  # who is pushed to, fetches instead: nobody need listen
+        lines = file.read_text("utf-8").replace('"push"', '"postbus"').splitlines()
+        file.write_text("\n".join(line for line in lines if not line.startswith("url =")), "utf-8")
+        settings = load(folder)
+        process.settings = settings
+        process.start()
+        chain = Chain(settings)
+        yield chain
+        for party in chain.parties.values():
+            party.client.close()
+
+
+@pytest.mark.parametrize(("sender", "root", "receivers"), ROUTES)
+def test_a_message_goes_to_everybody_who_may_have_it_and_to_nobody_else(
+    chain: Chain, sender: str, root: str, receivers: set[str]
+) -> None:
+    to = "veilig-thuis" if root == "vtMeldingDi01" else ""
+    sent = chain.message(sender, root, to)
+    if root == "intrekking":  # goes to those who got what it withdraws
+        first = chain.send(sender, chain.message(sender, "bijMelding"), "bijMelding")
+        chain.everybody_got(receivers)
+        about = sent.data.betreft.model_copy(update={"berichtid": first})  # type: ignore[attr-defined]
+        sent = sent.model_copy(update={"data": sent.data.model_copy(update={"betreft": about})})
+    chain.send(sender, sent, root)
+    got = chain.everybody_got(receivers)
+
+    assert {sent.soort} == {bericht.soort for bericht in got.values()}
+    for bericht in got.values():
+        assert _facts(bericht) <= _facts(sent)
+        assert sent.data.zaak() == bericht.data.zaak()
+
+
+@pytest.mark.parametrize(("asker", "question", "answerer", "answer"), ANSWERS)
+def test_an_answer_goes_to_the_one_who_asked(
+    chain: Chain, asker: str, question: str, answerer: str, answer: str
+) -> None:
+    to = "veilig-thuis" if question == "vtMeldingDi01" else ""
+    asked = chain.message(asker, question, to)
+    chain.send(asker, asked, question)
+    chain.everybody_got(next(r for s, q, r in ROUTES if (s, q) == (asker, question)))
+    reference = asked.id if answer in ("ucobDi01", "uciDi01") else None
+    told = chain.message(answerer, answer, asker, antwoordop=reference)
+    chain.send(answerer, told, answer)
+    got = chain.everybody_got({asker})
+
+    assert told.soort == got[asker].soort
+    assert _facts(got[asker]) <= _facts(told)
+
+
+def test_every_kind_that_a_partner_may_send_is_in_the_table(chain: Chain) -> None:
+    sends = {(s, CANON[root].soort) for s, root, _ in ROUTES}
+    sends |= {(answerer, CANON[answer].soort) for _, _, answerer, answer in ANSWERS}
+    agreed = {(p.partner.name, kind) for p in chain.parties.values() for kind in p.partner.sends}
+    without_example = {kind for _, kind in agreed if kind not in {b.soort for b in CANON.values()}}
+
+    assert (
+        agreed - sends - {(who, kind) for who, kind in agreed if kind in without_example} == set()
+    )
+    assert without_example < SOORTEN.keys()
+
+
+def test_what_no_rule_allows_is_refused(chain: Chain) -> None:
+    told = chain.message("politie", "bijMelding")
+
+    with pytest.raises(RefusedByGateway) as caught:
+        chain.parties["politie"].client.send(
+            DIALECTS["bij/1.0"].render(told).document,
+            message_id=told.id,
+            kind=told.soort,
+            content_type="application/xml",
+        )
+    assert caught.value.code == "niet-toegestaan"
+
+
+def _facts(bericht: Bericht) -> set[tuple[str, str]]:
+    """Every value of a message with its place, but for who wrote it to whom."""
+    found: set[tuple[str, str]] = set()
+
+    def walk(value: Any, at: str) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if key not in ("afzender", "ontvanger", "geenWaarde"):
+                    walk(inner, f"{at}.{key}")
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner, at)
+        else:
+            found.add((at, str(value)))
+
+    walk(schrijf(bericht)["data"], "data")
+    return found
