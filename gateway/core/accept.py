@@ -4,9 +4,11 @@ The way in: one sealed body becomes a stored message with its deliveries, or a s
     1 TLS identity -> partner           4 envelope: audience, time       7 sign the receipt
     2 open the seal; signer = client    5 dialect, parse, who wrote it   8 store, one transaction
     3 a repeat? the stored receipt      6 routing and doelbinding        9 answer
+
+A partner without HTTP hands in a document by its folder: no seal then, and the same steps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -25,6 +27,7 @@ from gateway.ports import MessageRecord, Parsed, Unsealed
 
 MAX_AGE = timedelta(days=4)  # chain partners retry for 48 hours, and a weekend may lie between
 MAX_AHEAD = timedelta(minutes=5)  # clocks without NTP
+MAX_DOCUMENT = 35 * 2**20  # bytes without a seal; the same as within one
 
 log = structlog.get_logger()
 
@@ -56,20 +59,58 @@ class Acceptor:
         A refusal is returned, with its signed receipt. Unavailable is raised: nothing was stored,
         and the sender tries again.
         """
-        parts, now = self.parts, self.parts.now()
-        message_id, digest = "", ids.digest_of(body)
-        try:
+
+        def opened() -> Unsealed:
             # (1) who is the TLS client?
-            if all(partner.oin != tls_oin for partner in parts.partners.values()):
+            if all(partner.oin != tls_oin for partner in self.parts.partners.values()):
                 raise errors.UnknownPartner()
-            # (2) open, which checks form and size too; the signer is the client itself, for no
-            # intermediaries are registered, and it is one system of the organisation
-            opened = parts.sealer.open(body, now=now)
+            # (2) open, which checks form and size too
+            return self.parts.sealer.open(body, now=self.parts.now())
+
+        return self._answer(opened, tls_oin, ids.digest_of(body))
+
+    def accept_file(self, document: bytes, *, partner: Partner) -> Accepted:
+        """
+        Accept or refuse a document that lay in the folder of `partner`, as `accept` does.
+
+        Who may write there is for the operating system to decide. The partner signed nothing, so
+        the gateway signs and keeps what it can witness: who, which document and when.
+        """
+
+        def found() -> Unsealed:
+            # (1) the folder says whose it is; (2) there is no seal to open
+            if len(document) > MAX_DOCUMENT:
+                raise errors.TooLarge(f"Een document is hoogstens {MAX_DOCUMENT} bytes.")
+            if not document.strip():
+                raise errors.Empty()
+            bericht, now = self._parsed(document, partner).bericht, self.parts.now()
+            envelope = {
+                "id": bericht.id,
+                "type": bericht.type,
+                "aud": self.parts.oin,
+                "datacontenttype": "application/xml" if _is_xml(document) else "application/zip",
+                "iat": now.timestamp(),
+            }
+            digest = ids.digest_of(document)
+            witnessed = {"map": partner.name, "id": bericht.id, "digest": digest}
+            witnessed["tijd"] = ids.instant(now)
+            jws = self.parts.sealer.sign(orjson.dumps(witnessed))
+            return Unsealed(partner, envelope, jws, document, digest)
+
+        return self._answer(found, partner.oin, ids.digest_of(document))
+
+    def _answer(self, opened_by: Callable[[], Unsealed], oin: str, digest: str) -> Accepted:
+        """Steps 3 to 9, for the organisation that is known to stand at the other end."""
+        parts, now, message_id = self.parts, self.parts.now(), ""
+        try:
+            # the signer is the client itself, for no intermediaries are registered, and it is one
+            # system of the organisation
+            opened = opened_by()
             message_id, digest, sender = opened.envelope["id"], opened.digest, opened.signer
-            if sender.oin != tls_oin:
+            if sender.oin != oin:
                 raise errors.UnknownPartner("De ondertekenaar is een ander dan de TLS-client.")
             # (3) seen before? asked before any time check: a late repeat gets its receipt too
-            if stored := parts.store.find_receipt(tls_oin, message_id):
+            if stored := parts.store.find_receipt(oin, message_id):
                 return _repeat(stored, digest)
             # (4) meant for us, and signed lately
             self._check_envelope(opened.envelope, now)
@@ -81,7 +122,7 @@ class Acceptor:
             parsed = replace(parsed, bericht=self._completed(opened, parsed.bericht, asked, now))
             allowed = self._allowed(parsed.bericht, sender, asked, now)
             # (7) the proof of acceptance
-            receipt = self._receipt(message_id, digest, now, tls_oin)
+            receipt = self._receipt(message_id, digest, now, oin)
             # (8) all or nothing; another request may have been first
             message = self._message(opened, parsed, allowed, receipt, now)
             if stored := parts.store.accept(message):
@@ -92,9 +133,9 @@ class Acceptor:
             return Accepted(receipt, message.id, False, None)
         except errors.Refused as error:
             # A refusal is recorded and signed too; nothing else is stored.
-            parts.store.refused(sender=tls_oin, code=error.code, digest=digest, at=now)
-            log.warning("message_refused", code=error.code, partner=tls_oin)
-            receipt = self._receipt(message_id, digest, now, tls_oin, error.code)
+            parts.store.refused(sender=oin, code=error.code, digest=digest, at=now)
+            log.warning("message_refused", code=error.code, partner=oin)
+            receipt = self._receipt(message_id, digest, now, oin, error.code)
             return Accepted(receipt, None, False, error)
 
     def _check_envelope(self, envelope: dict[str, Any], now: datetime) -> None:
@@ -108,11 +149,7 @@ class Acceptor:
     def _read(self, opened: Unsealed) -> Parsed:
         """What it says, if the signer may write it; a system's dialects are part of its agreement."""
         sender, envelope = opened.signer, opened.envelope
-        spoken = (dialect for n, dialect in self.parts.dialects.items() if n in sender.spoken)
-        dialect = next((d for d in spoken if d.recognises(opened.document)), None)
-        if dialect is None:
-            raise errors.UnknownDocument()
-        parsed = dialect.parse(opened.document)
+        parsed = self._parsed(opened.document, sender)
         bericht = parsed.bericht
         # A partner writes as itself, under a registered name, or for a house it works for.
         writers = {sender.oin, *sender.senders}
@@ -130,6 +167,13 @@ class Acceptor:
             if not agrees:
                 raise errors.EnvelopeMismatch(path=path)
         return parsed
+
+    def _parsed(self, document: bytes, sender: Partner) -> Parsed:
+        spoken = (dialect for n, dialect in self.parts.dialects.items() if n in sender.spoken)
+        dialect = next((d for d in spoken if d.recognises(document)), None)
+        if dialect is None:
+            raise errors.UnknownDocument()
+        return dialect.parse(document)
 
     def _completed(
         self, opened: Unsealed, bericht: Bericht, asked: MessageRecord | None, now: datetime
@@ -171,7 +215,7 @@ class Acceptor:
                 dialect=receiver.dialects_for(kind, asked.root if asked else "")[0],
                 lane=ids.lane(self.parts.lane_key, receiver.name, sender.oin, ordered_by),
                 deadline_hours=receiver.deadline_hours,
-                pull=receiver.transport == "postbus",
+                pull=receiver.transport != "push",
                 removed=removed,
                 not_before=_later(ruling.not_before, waits),
             )
@@ -238,5 +282,8 @@ def _later(day: date | None, moment: datetime | None) -> datetime | None:
 
 def _fits(content_type: str, document: bytes) -> bool:
     """Whether an XML media type comes with XML, and any other with something else."""
-    is_xml = document.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
-    return is_xml == content_type.partition(";")[0].strip().endswith("xml")
+    return _is_xml(document) == content_type.partition(";")[0].strip().endswith("xml")
+
+
+def _is_xml(document: bytes) -> bool:
+    return document.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
