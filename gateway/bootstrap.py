@@ -79,6 +79,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
     from gateway.api import Services, app, metrics, server
     from gateway.bus import open_bus
     from gateway.core import accept, deliver, gebieden, parts, policy, postbus, retry
+    from gateway.filedrop import FileDrop
     from gateway.formats.stufjz import STUF_JZ, acknowledgement
     from gateway.security import identity, tls, vault
     from gateway.store import open_store
@@ -130,7 +131,10 @@ def build(settings: Settings) -> Iterator[Gateway]:
             management = app.create_management_app(services)
             return server.Servers(api, server.Server(management, port=settings.management_port))
 
-        worker = Worker(bus, deliverer, threads=settings.worker_threads)
+        folders = [partner for partner in settings.partner if partner.transport == "map"]
+        drop = FileDrop(acceptor, box, folders, at(Path("bestanden")))
+        also = [drop.watch] if folders else []
+        worker = Worker(bus, deliverer, threads=settings.worker_threads, also=also)
         yield Gateway(store, bus, worker, listen)
 
 
@@ -147,6 +151,7 @@ def _sealer(settings: Settings, checker: CertificateChecker) -> JoseSealer:
     directory = {
         p.name: PartnerCertificates(tuple(map(at, p.sign_certificates)), at(p.enc_certificate))
         for p in settings.partner
+        if p.enc_certificate
     }
     partners = {entry.name: entry for entry in settings.partner}
     return JoseSealer(own, directory, partners, checker)

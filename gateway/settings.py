@@ -35,10 +35,10 @@ class PartnerEntry(Partner):
     oin: Oin
     systeem: Text
     role: Text
-    transport: Literal["push", "postbus"] = "postbus"
+    transport: Literal["push", "postbus", "map"] = "postbus"
     deadline_hours: PositiveFloat = 72.0
-    sign_certificates: Annotated[tuple[Path, ...], Field(min_length=1)]
-    enc_certificate: Path
+    sign_certificates: tuple[Path, ...] = ()
+    enc_certificate: Path | None = None
 
     @model_validator(mode="after")
     def _push_has_an_address(self) -> Self:
@@ -46,6 +46,14 @@ class PartnerEntry(Partner):
             raise ValueError('"url" belongs to transport "push", and only to that')
         if self.url and not self.url.startswith("https://"):
             raise ValueError('"url" must begin with https://')
+        return self
+
+    @model_validator(mode="after")
+    def _certificates(self) -> Self:
+        """A partner with a folder signs and opens nothing, so it needs none; else it has both."""
+        wanted = self.transport != "map" or self.sign_certificates or self.enc_certificate
+        if wanted and not (self.sign_certificates and self.enc_certificate):
+            raise ValueError('"sign-certificates" and "enc-certificate" are missing')
         return self
 
 

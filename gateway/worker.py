@@ -1,8 +1,9 @@
-"""The threads that move deliveries: one offers what is due, several deliver, one clears up."""
+"""The threads that move deliveries: one offers what is due, several deliver, one clears up, and
+whatever else repeats."""
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -23,14 +24,21 @@ class Worker:
     Runs until `stop`, whatever becomes of bus and store meanwhile.
 
     A delivery in hand is finished before `stop` returns; what was offered and not taken is offered
-    again, by this worker or another.
+    again, by this worker or another. A step of `also` does one round and returns how long to pause.
     """
 
-    def __init__(self, bus: Bus, deliverer: Deliverer, *, threads: int) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        deliverer: Deliverer,
+        *,
+        threads: int,
+        also: Sequence[Callable[[], float]] = (),
+    ) -> None:
         self._bus, self._deliverer, self._stopping = bus, deliverer, threading.Event()
         self._threads = [
             threading.Thread(target=self._loop, args=(step,), name=step.__name__, daemon=True)
-            for step in (self._pump, self._expire, *[self._deliver] * threads)
+            for step in (self._pump, self._expire, *[self._deliver] * threads, *also)
         ]
 
     def start(self) -> None:

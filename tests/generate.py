@@ -124,7 +124,12 @@ def _sample(pattern: str, rng: Any) -> str:
                     out += chr(rng.randint(low, high))
                 case "MAX_REPEAT":
                     low, high, inner = what
+                    high = min(high, low + 20)
                     out += "".join(walk(inner) for _ in range(rng.choice((low, high))))
+                case "SUBPATTERN":
+                    out += walk(what[3])
+                case "BRANCH":
+                    out += walk(rng.choice(what[1]))
                 case _:
                     raise NotImplementedError(op)
         return out

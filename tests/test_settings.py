@@ -63,6 +63,52 @@ def test_a_mistake_is_told_by_its_key(tmp_path: Path, old: str, new: str, told: 
     assert "hemel" not in str(caught.value), "values are not repeated: one may be a secret"
 
 
+FOLDER = """
+[[partner]]
+name = "gcos"
+oin = "00000099000000004000"
+systeem = "GCOS"
+role = "gcos"
+houses = ["baronie"]
+dialects = { "casus" = "gcos-csv/1", "*" = "gcos/1.0" }
+sends = ["casus"]
+receives = ["bekendheidsverzoek"]
+transport = "map"
+"""
+
+
+def test_a_partner_with_a_folder_needs_no_certificates(tmp_path: Path) -> None:
+    file = written(tmp_path) / FILE
+    file.write_text(file.read_text("utf-8") + FOLDER, "utf-8")
+
+    gcos = load(tmp_path).partner[-1]
+    assert ("map", (), None) == (gcos.transport, gcos.sign_certificates, gcos.enc_certificate)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('transport = "map"', 'transport = "postbus"', '"enc-certificate" are missing'),
+        ('transport = "map"', 'transport = "map"\nurl = "https://x"', '"url" belongs to'),
+        ('transport = "map"', 'transport = "schijf"', '.transport"'),
+        ('name = "gcos"', 'name = "../gcos"', '.name" String'),
+        (
+            'transport = "map"',
+            'transport = "map"\nenc-certificate = "x.crt"',
+            '"sign-certificates" and',
+        ),
+    ],
+)
+def test_a_mistake_about_a_folder_is_told(tmp_path: Path, old: str, new: str, told: str) -> None:
+    file = written(tmp_path) / FILE
+    assert old in FOLDER
+    file.write_text(file.read_text("utf-8") + FOLDER.replace(old, new), "utf-8")
+
+    with pytest.raises(Misconfigured) as caught:
+        load(tmp_path)
+    assert told in str(caught.value)
+
+
 def test_no_working_directory_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="gateway init"):
         load(tmp_path)

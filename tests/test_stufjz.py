@@ -110,9 +110,11 @@ def _sorted(value: Any) -> Any:
     return value
 
 
-FILLED = {
+FILLED: dict[str, dict[str, Any]] = {
     "data": {
-        "gemeldOp": "2025-03-01", "verwijzing": "melding-1", "sashIngevuld": True,
+        "gemeldOp": "2025-03-01",
+        "verwijzing": "melding-1",
+        "sashIngevuld": True,
         "resultaat": {"status": "overdracht"},
     },
     "verzoek": {"vragen": [{"code": "1"}]},
@@ -120,7 +122,9 @@ FILLED = {
     "antwoorden": {"antwoord": "x"},
     "bijlagen": {"inhoud": "AA==", "naam": "x", "bestandsnaam": "x", "mediatype": "text/plain"},
     "betrokkenen": {
-        "hoedanigheid": "verdachte", "relatie": "ouder", "betrokkenheid": "hulpverlener",
+        "hoedanigheid": "verdachte",
+        "relatie": "ouder",
+        "betrokkenheid": "hulpverlener",
         "rol": "jeugdige",
     },
     "incident": {"begin": "2025-03-01"},

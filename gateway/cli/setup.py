@@ -109,7 +109,8 @@ def show(dir: Dir = HERE, json: Json = False) -> None:
     named += [("gateway", "enc", pair.certificate) for pair in settings.enc]
     for entry in settings.partner:
         named += [(entry.name, "sign", path) for path in entry.sign_certificates]
-        named += [(entry.name, "enc", entry.enc_certificate)]
+        if entry.enc_certificate:
+            named += [(entry.name, "enc", entry.enc_certificate)]
     rows = [{"owner": who, "use": use, **_told(settings.at(path))} for who, use, path in named]
     records("Certificates", rows, as_json=json, empty="The configuration names none.")
 

@@ -4,10 +4,12 @@ The way in: one sealed body becomes a stored message with its deliveries, or a s
     1 TLS identity -> partner           4 envelope: audience, time       7 sign the receipt
     2 open the seal; signer = client    5 dialect, parse, who wrote it   8 store, one transaction
     3 a repeat? the stored receipt      6 routing and doelbinding        9 answer
+
+A partner without HTTP hands in a document by its folder: no seal then, and the same steps.
 """
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -27,6 +29,7 @@ from gateway.ports import MessageRecord, Parsed, Unsealed
 
 MAX_AGE = timedelta(days=4)  # chain partners retry for 48 hours, and a weekend may lie between
 MAX_AHEAD = timedelta(minutes=5)  # clocks without NTP
+MAX_DOCUMENT = 35 * 2**20  # bytes without a seal; the same as within one
 
 log = structlog.get_logger()
 
@@ -67,20 +70,60 @@ class Acceptor:
         A refusal is returned, with its signed receipt. Unavailable is raised: nothing was stored,
         and the sender tries again.
         """
-        parts, now = self.parts, self.parts.now()
-        message_id, digest, read, opened = "", ids.digest_of(body), _Read(), None
-        try:
+
+        def opened() -> Unsealed:
             # (1) who is the TLS client?
-            if all(partner.oin != tls_oin for partner in parts.partners.values()):
+            if all(partner.oin != tls_oin for partner in self.parts.partners.values()):
                 raise errors.UnknownPartner()
-            # (2) open, which checks form and size too; the signer is the client itself, for no
-            # intermediaries are registered, and it is one system of the organisation
-            opened = parts.sealer.open(body, now=now)
+            # (2) open, which checks form and size too
+            return self.parts.sealer.open(body, now=self.parts.now())
+
+        return self._answer(opened, tls_oin, ids.digest_of(body))
+
+    def accept_file(self, document: bytes, *, partner: Partner) -> Accepted:
+        """
+        Accept or refuse a document that lay in the folder of `partner`, as `accept` does.
+
+        Who may write there is for the operating system to decide. The partner signed nothing, so
+        the gateway signs and keeps what it can witness: who, which document and when.
+        """
+
+        def found() -> Unsealed:
+            # (1) the folder says whose it is; (2) there is no seal to open
+            if len(document) > MAX_DOCUMENT:
+                raise errors.TooLarge(f"Een document is hoogstens {MAX_DOCUMENT} bytes.")
+            if not document.strip():
+                raise errors.Empty()
+            dialect, now = self._recognised(document, partner, "", _Read()), self.parts.now()
+            bericht = dialect.parse(document).bericht
+            envelope = {
+                "id": bericht.id,
+                "type": bericht.type,
+                "aud": self.parts.oin,
+                "datacontenttype": "application/xml" if _is_xml(document) else "application/zip",
+                "iat": now.timestamp(),
+            }
+            digest = ids.digest_of(document)
+            witnessed = {"map": partner.name, "id": bericht.id, "digest": digest}
+            witnessed["tijd"] = ids.instant(now)
+            jws = self.parts.sealer.sign(orjson.dumps(witnessed))
+            return Unsealed(partner, envelope, jws, document, digest)
+
+        return self._answer(found, partner.oin, ids.digest_of(document))
+
+    def _answer(self, opened_by: Callable[[], Unsealed], oin: str, digest: str) -> Accepted:
+        """Steps 3 to 9, for the organisation that is known to stand at the other end."""
+        parts, now, message_id = self.parts, self.parts.now(), ""
+        opened, read = None, _Read()
+        try:
+            # the signer is the client itself, for no intermediaries are registered, and it is one
+            # system of the organisation
+            opened = opened_by()
             message_id, digest, sender = opened.envelope["id"], opened.digest, opened.signer
-            if sender.oin != tls_oin:
+            if sender.oin != oin:
                 raise errors.UnknownPartner("De ondertekenaar is een ander dan de TLS-client.")
             # (3) seen before? asked before any time check: a late repeat gets its receipt too
-            if stored := parts.store.find_receipt(tls_oin, message_id):
+            if stored := parts.store.find_receipt(oin, message_id):
                 return _repeat(stored, digest)
             # (4) meant for us, and signed lately
             self._check_envelope(opened.envelope, now)
@@ -92,7 +135,7 @@ class Acceptor:
             parsed = replace(parsed, bericht=self._completed(opened, parsed.bericht, asked, now))
             allowed = self._allowed(parsed.bericht, sender, asked, now)
             # (7) the proof of acceptance
-            receipt = self._receipt(message_id, digest, now, tls_oin, answer=self._answer(read))
+            receipt = self._receipt(message_id, digest, now, oin, answer=self._told(read))
             # (8) all or nothing; another request may have been first
             message = self._message(opened, parsed, allowed, receipt, now)
             if stored := parts.store.accept(message):
@@ -103,13 +146,13 @@ class Acceptor:
             return Accepted(receipt, message.id, False, None)
         except errors.Refused as error:
             # A refusal is recorded and signed too; nothing else is stored.
-            parts.store.refused(sender=tls_oin, code=error.code, digest=digest, at=now)
-            log.warning("message_refused", code=error.code, partner=tls_oin)
+            parts.store.refused(sender=oin, code=error.code, digest=digest, at=now)
+            log.warning("message_refused", code=error.code, partner=oin)
             if opened and not read.dialect:  # an answer in its own standard, if it can be told
                 with suppress(errors.Refused):
-                    self._recognised(opened, read)
-            answer = self._answer(read, error)
-            receipt = self._receipt(message_id, digest, now, tls_oin, error.code, answer)
+                    self._recognised(opened.document, opened.signer, opened.envelope["id"], read)
+            answer = self._told(read, error)
+            receipt = self._receipt(message_id, digest, now, oin, error.code, answer)
             return Accepted(receipt, None, False, error)
 
     def _check_envelope(self, envelope: dict[str, Any], now: datetime) -> None:
@@ -120,22 +163,22 @@ class Acceptor:
         if envelope["iat"] > (now + MAX_AHEAD).timestamp():
             raise errors.FromTheFuture()
 
-    def _recognised(self, opened: Unsealed, read: _Read) -> ports.Dialect:
-        sender = opened.signer
+    def _recognised(self, document: bytes, sender: Partner, id: str, read: _Read) -> ports.Dialect:
         spoken = (dialect for n, dialect in self.parts.dialects.items() if n in sender.spoken)
-        dialect = next((d for d in spoken if d.recognises(opened.document)), None)
+        dialect = next((d for d in spoken if d.recognises(document)), None)
         if dialect is None:
             for other in self.parts.dialects.values():
-                other.recognises(opened.document)  # raises what nobody can read: that is the reason
+                other.recognises(document)  # raises what nobody can read: that is the reason
             raise errors.UnknownDocument()
-        read.dialect, read.id = dialect.name, opened.envelope["id"]
+        read.dialect, read.id = dialect.name, id
         read.writer = Systeem(organisatie=sender.oin, applicatie=sender.systeem)
         return dialect
 
     def _read(self, opened: Unsealed, read: _Read) -> Parsed:
         """What it says, if the signer may write it; a system's dialects are part of its agreement."""
         sender, envelope = opened.signer, opened.envelope
-        parsed = self._recognised(opened, read).parse(opened.document)
+        dialect = self._recognised(opened.document, sender, envelope["id"], read)
+        parsed = dialect.parse(opened.document)
         read.writer = parsed.bericht.data.afzender
         bericht = parsed.bericht
         # A partner writes as itself, under a registered name, or for a house it works for.
@@ -195,7 +238,7 @@ class Acceptor:
                 dialect=receiver.dialects_for(kind, asked.root if asked else "")[0],
                 lane=ids.lane(self.parts.lane_key, receiver.name, sender.oin, ordered_by),
                 deadline_hours=receiver.deadline_hours,
-                pull=receiver.transport == "postbus",
+                pull=receiver.transport != "push",
                 removed=removed,
                 not_before=_later(ruling.not_before, waits),
             )
@@ -253,7 +296,7 @@ class Acceptor:
         receipt = ports.Receipt(id, digest, outcome, time, own, to, code, answer)
         return self.parts.sealer.sign_receipt(receipt)
 
-    def _answer(self, read: _Read, error: errors.Refused | None = None) -> str:
+    def _told(self, read: _Read, error: errors.Refused | None = None) -> str:
         """What the standard of the document wants in the receipt, base64; empty when nothing."""
         acknowledge = self.parts.acknowledges.get(read.dialect)
         if acknowledge is None or read.writer is None:
@@ -281,5 +324,8 @@ def _later(day: date | None, moment: datetime | None) -> datetime | None:
 
 def _fits(content_type: str, document: bytes) -> bool:
     """Whether an XML media type comes with XML, and any other with something else."""
-    is_xml = document.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
-    return is_xml == content_type.partition(";")[0].strip().endswith("xml")
+    return _is_xml(document) == content_type.partition(";")[0].strip().endswith("xml")
+
+
+def _is_xml(document: bytes) -> bool:
+    return document.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")

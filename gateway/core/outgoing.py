@@ -71,10 +71,6 @@ def keep(
 
 def seal(parts: Parts, record: DeliveryRecord, receiver: Partner) -> bytes:
     """The kept rendering, sealed for its receiver as it is known now. Raises BodyDestroyed."""
-    bodies = parts.store.bodies(record.id)
-    key = _key(parts, record, bodies)
-    sealed = bodies.sealed_rendered or b""
-    document = parts.vault.open(key, sealed, context=_context(record, record.id))
     envelope = {
         "specversion": "1.0",
         "id": record.id,
@@ -85,7 +81,16 @@ def seal(parts: Parts, record: DeliveryRecord, receiver: Partner) -> bytes:
         "conversatieid": record.message.conversation,
         **({"huis": record.message.house} if record.message.house else {}),
     }
-    return parts.sealer.seal(document, envelope=envelope, receiver=receiver, now=parts.now())
+    kept = document(parts, record)
+    return parts.sealer.seal(kept, envelope=envelope, receiver=receiver, now=parts.now())
+
+
+def document(parts: Parts, record: DeliveryRecord) -> bytes:
+    """The kept rendering itself. Raises BodyDestroyed."""
+    bodies = parts.store.bodies(record.id)
+    key = _key(parts, record, bodies)
+    sealed = bodies.sealed_rendered or b""
+    return parts.vault.open(key, sealed, context=_context(record, record.id))
 
 
 def judged(

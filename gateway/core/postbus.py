@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from gateway.core import outgoing
+from gateway.core import ids, outgoing
 from gateway.core.parts import Parts
 from gateway.errors import BadRequest, BodyDestroyed, NotFound, ReceiptInvalid
 from gateway.model.partner import Partner
-from gateway.ports import DeliveryRecord, State
+from gateway.ports import FINAL, DeliveryRecord, Outcome, Receipt, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,35 @@ class Postbus:
             return record.state
         self.parts.store.settle(record.id, outcome, now=self.parts.now())
         return outcome.state
+
+    # -- the folder of a partner without HTTP
+
+    def document(self, partner: Partner, delivery_id: str) -> bytes:
+        """The document as it is, for the partner's folder. Raises NotFound, BodyDestroyed."""
+        return outgoing.document(self.parts, self._own(partner, delivery_id))
+
+    def taken(self, partner: Partner, delivery_id: str, digest: str) -> bool:
+        """
+        The partner took the file with this digest: delivered. False when it is not what we wrote.
+
+        The receipt that is kept is our own: the partner signs nothing, and we say what we saw.
+        """
+        record, now = self._own(partner, delivery_id), self.parts.now()
+        if digest != record.digest:
+            return False
+        seen = Receipt(
+            *(record.id, digest, "geaccepteerd", ids.instant(now), self.parts.oin, partner.oin)
+        )
+        text = "De ontvanger heeft het bestand uit zijn map gehaald."
+        proof = self.parts.sealer.sign_receipt(seen)
+        outcome = Outcome(State.AFGELEVERD, text, receipt=proof)
+        self.parts.store.settle(record.id, outcome, now=now)
+        return True
+
+    def over(self, partner: Partner, delivery_id: str) -> bool:
+        """Whether a delivery of the partner needs no file any more."""
+        record = self.parts.store.delivery(delivery_id)
+        return bool(record and record.receiver == partner.name and record.state in FINAL)
 
     def _own(self, partner: Partner, delivery_id: str) -> DeliveryRecord:
         """A rendered pull delivery of this partner. Raises NotFound."""

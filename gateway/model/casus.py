@@ -6,7 +6,7 @@ from gateway.model.bekendheid import Contactpersoon, Organisatie
 from gateway.model.casusinformatie import Bijlage
 from gateway.model.envelop import Deel, Inhoud
 from gateway.model.lijsten import Lijst
-from gateway.model.melding import Criterium, Leefgebiedcode
+from gateway.model.melding import Criterium, Leefgebied, Leefgebiedcode
 from gateway.model.nummers import Gemeentecode
 from gateway.model.personen import ID, VRIJ, Natuurlijkpersoon, Relatie
 from gateway.model.waarden import Deeldatum, Tijdstip, Wgs, wgs
@@ -129,6 +129,8 @@ class Casusgegevens(Deel):
     The casus itself. `eerst_verwerkt_op` starts the retention term (Wgs art. 1.8(7)).
 
     `vertrouwelijkheid` is raised for weegploeg radicalisering and zorgcoördinatie mensenhandel.
+    `bewaren_tot` is there only when the term was prolonged (BGS art. 1.16). `voorwaarden` are what
+    a deelnemer attached to passing its data on (Wgs art. 2.29).
     """
 
     casusnummer: str = wgs(GEEN)
@@ -140,10 +142,12 @@ class Casusgegevens(Deel):
     gestart_op: Deeldatum | None = wgs(GEEN, default=None)
     gesloten_op: Deeldatum | None = wgs(GEEN, default=None)
     eerst_verwerkt_op: Deeldatum = wgs(GEEN)
+    bewaren_tot: Deeldatum | None = wgs(GEEN, default=None)
     aanmelder: Organisatie | None = wgs(GEEN, default=None)
     procesregisseur: Contactpersoon | None = wgs(ID, default=None)
     casusregisseur: Organisatie | None = wgs(ID, default=None)
     samenvatting: str | None = wgs(VRIJ, default=None)
+    voorwaarden: str | None = wgs(VRIJ, default=None)
     triage: tuple[Criterium, ...] = wgs(GEEN, default=())
     triagebesluit: Triagebesluit | None = wgs(HULP, default=None)
 
@@ -156,6 +160,7 @@ class Casus(Inhoud):
     casus: Casusgegevens = wgs(GEEN)
     leden: tuple[Casuslid, ...] = wgs(GEEN, default=())
     deelnemers: tuple[Deelnemer, ...] = wgs(GEEN, default=())
+    leefgebieden: tuple[Leefgebied, ...] = wgs(GEEN, default=())
     overleggen: tuple[Overleg, ...] = wgs(GEEN, default=())
     besluiten: tuple[Besluit, ...] = wgs(GEEN, default=())
     acties: tuple[Actie, ...] = wgs(GEEN, default=())

@@ -11,7 +11,7 @@ class Partner:
     `dialects` maps a canonical kind to the dialects it gets it in, by preference and with a space
     between; `"*"` is for every other kind. `dialect#root` picks one document of a dialect, and the
     key `kind@root` is for the answer to a document of that root. `sends` and `receives` are the
-    agreement. `transport` is `push` (with `url`) or `postbus`. `senders` holds the
+    agreement. `transport` is `push` (with `url`), `postbus`, or `map`: a folder. `senders` holds the
     StUF `organisatie` values this partner may write documents as, beside its own OIN. `gemeenten` are
     the codes a gemeente goes by: what is about one of them is for it, whatever house works there.
     """
