@@ -146,7 +146,9 @@ def _sorted(value: Any) -> Any:
 
 FILLED = {
     "data": {
-        "gemeldOp": "2025-03-01", "verwijzing": "melding-1", "sashIngevuld": True,
+        "gemeldOp": "2025-03-01",
+        "verwijzing": "melding-1",
+        "sashIngevuld": True,
         "resultaat": {"status": "overdracht"},
     },
     "verzoek": {"vragen": [{"code": "1"}]},
@@ -154,7 +156,9 @@ FILLED = {
     "antwoorden": {"antwoord": "x"},
     "bijlagen": {"inhoud": "AA==", "naam": "x", "bestandsnaam": "x", "mediatype": "text/plain"},
     "betrokkenen": {
-        "hoedanigheid": "verdachte", "relatie": "ouder", "betrokkenheid": "hulpverlener",
+        "hoedanigheid": "verdachte",
+        "relatie": "ouder",
+        "betrokkenheid": "hulpverlener",
         "rol": "jeugdige",
     },
     "incident": {"begin": "2025-03-01"},
