@@ -144,7 +144,7 @@ def meaningful(root: etree._Element, forms: dict[str, str], seed: int) -> etree.
             node.text = next(b for n in range(rng.randrange(9000), 9999) if (b := bsn_of(n)))
         elif form in _DATE_FORMS and (node.text or "").strip():
             node.text, known = rng.choice(DATES)
-            node.attrib.pop(INCOMPLETE, None)
+            node.attrib.pop(INCOMPLETE, "")
             if known:
                 node.set(INCOMPLETE, known)
         elif name.localname == "referentienummer" and not node.text:

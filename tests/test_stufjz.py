@@ -144,7 +144,7 @@ def _sorted(value: Any) -> Any:
     return value
 
 
-FILLED = {
+FILLED: dict[str, dict[str, Any]] = {
     "data": {
         "gemeldOp": "2025-03-01",
         "verwijzing": "melding-1",
