@@ -61,7 +61,15 @@ def kinds(kind: str, special: Special | None = None) -> st.SearchStrategy[dict[s
             "data": data,
         },
         optional={"huis": tekst(40), "antwoordop": tekst(40), "conversatieid": tekst(20)},
-    ).map(lambda event: schrijf(lees(event)))
+    ).map(_apart)
+
+
+def _apart(event: dict[str, Any]) -> dict[str, Any]:
+    """In normal form, with two applications: StUF wants them to differ."""
+    sender, receiver = event["data"]["afzender"], event["data"]["ontvanger"]
+    if sender["applicatie"] == receiver["applicatie"]:
+        event["data"]["ontvanger"] = {**receiver, "applicatie": f"{receiver['applicatie']}2"}
+    return schrijf(lees(event))
 
 
 def _object(model: type[BaseModel], special: Special) -> st.SearchStrategy[dict[str, Any]]:

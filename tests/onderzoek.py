@@ -120,6 +120,8 @@ def _everywhere(part: Any) -> None:
             value["code"] = "1702"
         elif name == "inhoud":
             part[name] = "TG9yZW0="
+        elif name == "ontvanger":
+            value["applicatie"] = "KBPS"  # another than the sender's
         elif name == "applicatie":
             part[name] = "PGAx"
         elif name == "mediatype":

@@ -192,6 +192,82 @@ def test_conditions_that_overlap_are_refused(change: tuple[str, str], complaint:
         _proef(text.replace(*change))
 
 
+def _of(rows: str, fields: dict[str, str] | None = None, **shared: Any) -> Mapping:
+    file = {"root": "P:bericht", "soort": "proef", "rows": tomllib.loads(rows)}
+    return Mapping("los.toml", file, PROEF, fields or {}, Shared({}, **shared))
+
+
+def test_waar_with_several_values_writes_the_first_and_says_that_another_is_rounded() -> None:
+    waar = '{ rol = ["ouder", "voogd"] }'
+    mapping = _of(f'"P:ouder*" = {{ naar = "lijst", waar = {waar}, "P:naam" = "naam" }}')
+    tree, loss = mapping.render(
+        {"lijst": [{"rol": "voogd", "naam": "A"}, {"rol": "ouder", "naam": "B"}]}
+    )
+
+    assert {"P:ouder": [{"P:naam": "A"}, {"P:naam": "B"}]} == tree
+    assert [("lijst[0].rol", "afgerond")] == [(x.path, x.how) for x in loss]
+    assert ["ouder", "ouder"] == [one["rol"] for one in mapping.parse(tree)[0]["lijst"]]
+
+
+def test_one_element_may_be_an_item_of_a_list() -> None:
+    mapping = _of('"P:aangifte" = { naar = "lijst", waar = {}, rows = { "" = "naam" } }')
+    tree, loss = mapping.render({"lijst": [{"naam": "A"}, {"naam": "B"}]})
+
+    assert {"P:aangifte": {"": "A"}} == tree
+    assert ["lijst[1]"] == [x.path for x in loss]
+    assert {"lijst": [{"naam": "A"}]} == mapping.parse(tree)[0]
+
+
+def test_met_asks_a_field_of_an_item_and_an_empty_element_is_none() -> None:
+    mapping = _of(
+        """
+        "P:adres" = { naar = "lijst", waar = { s = "1" }, met = "in", "P:plaats" = "in.plaats" }
+        "P:melder" = { naar = "lijst", waar = { s = "1" }, met = "uit", "P:naam" = "uit.land" }
+        """
+    )
+    event = {"lijst": [{"s": "1", "uit": {"land": "B"}}, {"s": "1", "in": {"plaats": "A"}}]}
+    tree, loss = mapping.render(event)
+
+    assert ({"P:melder": {"P:naam": "B"}, "P:adres": {"P:plaats": "A"}}, []) == (tree, loss)
+    assert _sorted(event) == _sorted(mapping.parse(tree)[0])
+    assert {} == mapping.parse({"P:adres": {}})[0]
+
+
+def test_several_fragments_are_used_at_once_and_a_row_of_its_own_goes_before() -> None:
+    fragments = {"a": {"P:naam": "x"}, "b": {"P:naam": "y"}}
+    both = '"P:melder" = { naar = "m", gebruik = ["a", "b"] }'
+    own = '"P:melder" = { naar = "m", gebruik = ["a", "b"], "P:naam" = "z" }'
+
+    for row, field in ((both, "x"), (own, "z")):
+        mapping = _of(row, fragments=fragments)
+        assert ({"P:melder": {"P:naam": "1"}}, []) == mapping.render({"m": {field: "1"}})
+
+
+def test_a_code_may_be_an_object_of_ours() -> None:
+    rows = [
+        {"partner": "VT-01", "canoniek": "beoordeeld/overdracht", "betekenis": "x"},
+        {"partner": "VT-02", "canoniek": "overdracht", "betekenis": "x"},
+    ]
+    table = codes.table("proef", {"bron": "x", "velden": ["status", "uitkomst"], "code": rows})
+
+    for code, meant in (
+        ("VT-01", {"status": "beoordeeld", "uitkomst": "overdracht"}),
+        ("VT-02", {"status": "overdracht"}),
+    ):
+        assert meant == table.parse(code, {})
+        assert code == table.render(meant)
+
+
+def test_what_means_nothing_anywhere_is_lost_with_its_reason_and_category() -> None:
+    niet = {"niet": "Kennen we niet.", "wgs": "vrije-tekst"}
+    mapping = _of('"P:op" = "x"', overal={"P:vraag": niet})
+    _, loss = mapping.parse({"P:op": "1", "P:vraag": [{"P:code": "geheim"}]})
+
+    assert [("P:vraag", "vrije-tekst", "Kennen we niet.")] == [
+        (x.path, x.category, x.reason) for x in loss
+    ]
+
+
 MELDING = EXAMPLES / "melding"
 
 
