@@ -22,7 +22,7 @@ from gateway.model.velden import velden
 from gateway.resources import folder
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = ("bij/1.0", "landelijk/1.0", "stuf-jz/1.0.9", "zsm/1.0")
+OURS = ("bij/1.0", "gcos-csv/1", "gcos/1.0", "landelijk/1.0", "stuf-jz/1.0.9", "zsm/1.0")
 DIALECTS = [load_dialects()[name] for name in OURS]
 
 
@@ -226,18 +226,3 @@ def test_the_readme_names_every_document_of_every_dialect() -> None:
         if isinstance(dialect, XmlDialect):
             roots = ", ".join(document.root for document in explained.documents(dialect))
             assert f"| `{dialect.name}` | {roots} |" in section
-
-
-def test_what_a_vt_melding_says_of_a_relation_and_we_do_not_keep_is_lost_and_not_refused() -> None:
-    relation = {"BG:gerelateerde": {"BG:bsn": "999990019", "BG:rni": "J", "BG:volledigeNaam": "X"}}
-    person = {"JZ:gerelateerde": {"BG:staatInRelatieTot": [relation]}}
-    tree = {"JZ:object": {"JZ:betreft": {"JZ:gerelateerde": {"JZ:heeftBetrokken": [person]}}}}
-    jz = load_dialects()["stuf-jz/1.0.9"]
-    assert isinstance(jz, XmlDialect)
-
-    event, loss = jz.mappings["JZ:vtMeldingDi01"].parse(tree)
-
-    (kept,) = event["data"]["betrokkenen"][0]["persoon"]["relaties"]
-    assert {"rni", "volledigeNaam"}.isdisjoint(kept["persoon"])
-    lost = {entry.path.rpartition("/")[2]: entry.category for entry in loss}
-    assert ("identificerend", "relaties") == (lost["BG:rni"], lost["BG:volledigeNaam"])

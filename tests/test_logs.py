@@ -20,7 +20,7 @@ EVENTS = """
     delivery_settled delivery_failed delivery_expired worker_waits
     bus_connection_failed bus_connection_lost bus_queue_lost delivery_not_packed
     crl_unreadable certificates_unusable handshake_refused
-    request request_failed foreign_log
+    request request_failed foreign_log folder_waits taken_file_differs
 """.split()  # noqa: SIM905 (a list of words reads best as words)
 """Every event the gateway logs; free text is never the name of one."""
 

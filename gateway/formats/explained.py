@@ -113,6 +113,8 @@ def _lines(mapping: Mapping, names: Table[Converter, str]) -> Iterator[Line]:
     for field, reason in mapping.niet.items():
         below = {c for f, c in fields.items() if f"{f}.".startswith(f"{field}.")}
         yield Line("", field, wgs=_together(below), reason=reason)
+    for field, value in mapping.alleen.items():
+        yield Line("", field, wgs=fields.get(field, ""), reason=f"Altijd {value} in dit bericht.")
     for field, reason in mapping.elders.items():
         yield Line("", field, wgs=fields.get(field, ""), reason=reason, where=BESIDE)
     for name, reason in mapping.overal.items():

@@ -5,8 +5,6 @@ A row says that a place in the partner's tree and a place in the canonical tree 
 `Scope` holds the rows of one pair of objects and walks *the data*, not the rows, in either direction:
 what it meets and finds no row for is lost, and is written in the loss account. So nothing can
 disappear without an entry, and the time taken follows the size of the message.
-
-The partner tree is described in `gateway.formats.structure`; the canonical tree is plain JSON.
 """
 
 from __future__ import annotations
@@ -187,8 +185,8 @@ class Items:
     Elements that are items of a list of ours.
 
     `where` selects on render, by any of its values; the first is written on parse. `having` is a
-    field an item must have. Not `many`: one element, so a second item that matches is lost. `prefer` (kies): of the items whose `prefer[0]` is in `prefer[1]`, the first in
-    that order is taken. `inline`: the item has no element of its own (`vragen[code=X].antwoord`).
+    field an item must have. Not `many`: one element, so a second item that matches is lost.
+    `prefer` (kies): of the items whose `prefer[0]` is in `prefer[1]`, the first in order is taken. `inline`: the item has no element of its own (`vragen[code=X].antwoord`).
     `required`: the schema wants the element, so that nil without a reason says no more than absent.
     """
 
@@ -319,10 +317,8 @@ class Scope:
                     self.fields.setdefault(row.canonical[:n], [])
                 self.fields.setdefault(row.canonical, []).append(row)
 
-    # -- parse: the partner's tree decides what is visited
-
     def parse(self, node: Node, out: Tree, path: str, account: Account, group: Path = ()) -> None:
-        """Read the partner's `node` into the canonical object `out`."""
+        """The partner's tree decides what is visited: read its `node` into the canonical object `out`."""
         for name, child in as_group(node).items():
             place, here = (*group, name), f"{path}/{name}" if path else name
             if row := self.elements.get(place):
@@ -340,8 +336,6 @@ class Scope:
             elif child or group not in self.required_groups:
                 account.partner(f"{path}/@xsi:nil", _NIL_GROUP)
             # nil without a reason on a required group says no more than an empty group
-
-    # -- render: the canonical tree decides what is visited
 
     def render(self, value: Tree, out: Tree, path: str, account: Account) -> None:
         """Write the canonical object `value` into the partner's node `out`."""
