@@ -2,9 +2,8 @@
 What one mapping row does, in both directions.
 
 A row says that a place in the partner's tree and a place in the canonical tree hold the same thing.
-`Scope` holds the rows of one pair of objects and walks *the data*, not the rows, in either direction:
-what it meets and finds no row for is lost, and is written in the loss account. So nothing can
-disappear without an entry, and the time taken follows the size of the message.
+`Scope` holds the rows of one pair of objects and walks *the data*, not the rows, both ways: what it
+meets and finds no row for is written in the loss account, and time follows the size of the message.
 """
 
 from __future__ import annotations
@@ -186,7 +185,8 @@ class Items:
 
     `where` selects on render, by any of its values; the first is written on parse. `having` is a
     field an item must have. Not `many`: one element, so a second item that matches is lost.
-    `prefer` (kies): of the items whose `prefer[0]` is in `prefer[1]`, the first in order is taken. `inline`: the item has no element of its own (`vragen[code=X].antwoord`).
+    `prefer` (kies): of the items whose `prefer[0]` is in `prefer[1]`, the first in order is taken.
+    `inline`: the item has no element of its own (`vragen[code=X].antwoord`).
     `required`: the schema wants the element, so that nil without a reason says no more than absent.
     """
 
@@ -318,7 +318,7 @@ class Scope:
                 self.fields.setdefault(row.canonical, []).append(row)
 
     def parse(self, node: Node, out: Tree, path: str, account: Account, group: Path = ()) -> None:
-        """The partner's tree decides what is visited: read its `node` into the canonical object `out`."""
+        """Read the partner's `node`, whose tree decides what is visited, into the object `out`."""
         for name, child in as_group(node).items():
             place, here = (*group, name), f"{path}/{name}" if path else name
             if row := self.elements.get(place):
