@@ -163,6 +163,21 @@ def test_a_return_is_not_told_more_than_three_months_before_it(with_dji: World) 
     assert world.delivery(accepted).state is State.AFGELEVERD
 
 
+def test_what_waits_behind_another_is_still_held_when_its_turn_comes(with_dji: World) -> None:
+    world = with_dji
+    soon = world.send(bij(world, "bij-melding", melding=terugkeer(world, 30)), sender="dji")
+    later = world.send(bij(world, "bij-melding", melding=terugkeer(world, 200)), sender="dji")
+    assert world.delivery(later).state is State.GEPARKEERD
+    world.run()
+
+    assert world.delivery(soon).state is State.AFGELEVERD
+    held = world.delivery(later)
+    assert (held.state, held.attempts) == (State.WACHT, 0)
+    world.clock.forward(days=200 - 92, hours=1)
+    world.run()
+    assert world.delivery(later).state is State.AFGELEVERD
+
+
 def test_a_correction_takes_the_place_of_what_was_held_and_is_not_held_itself(
     with_dji: World,
 ) -> None:

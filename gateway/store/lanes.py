@@ -50,7 +50,7 @@ def release(sql: Connection, key: str, *, now: datetime) -> list[str]:
     head = sql.execute(queue.limit(1)).first()
     if head is None or head.state is not State.GEPARKEERD:
         return []
-    change(sql, head, Step.VRIJGEGEVEN, now, **_head(head.deadline_hours, now))
+    change(sql, head, Step.VRIJGEGEVEN, now, **_head(head.deadline_hours, now, head.not_before))
     return [head.id]
 
 

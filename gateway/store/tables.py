@@ -110,6 +110,7 @@ delivery = sa.Table(
     *_columns(sa.Enum(State, native_enum=False, length=16, values_callable=list), "state"),
     # When a worker may take it (again); for `onderweg` the end of its lease. Null: never by itself.
     *_columns(Instant, "due", "deadline", nullable=True),
+    *_columns(Instant, "not_before", nullable=True),  # held until then, also behind another
     *_columns(sa.Float, "deadline_hours"),
     *_columns(sa.Boolean, "pull"),
     *_columns(Losses, "loss", "removed"),
