@@ -69,7 +69,8 @@ def build(settings: Settings) -> Iterator[Gateway]:
     """
     from gateway.api import Services, app, metrics, server
     from gateway.bus import open_bus
-    from gateway.core import accept, deliver, parts, policy, postbus, retry
+    from gateway.core import accept, deliver, events, parts, policy, postbus, retry
+    from gateway.formats import jsondoc
     from gateway.security import identity, tls, vault
     from gateway.store import open_store
     from gateway.transport import HttpsTransport
@@ -89,7 +90,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
         sealer, bodies = _sealer(settings, checker), vault.FileVault(at(settings.body_keys))
         core = parts.Parts(
             *(settings.oin, settings.systeem, partners, rules, dialects, store, sealer, bodies),
-            *(now, read_secret(at(settings.lane_key))),
+            *(now, read_secret(at(settings.lane_key)), settings.own_address),
         )
         files = tls.TlsFiles(at(settings.tls.certificate), at(settings.tls.key), ca, crl)
         inward = tls.server_context(
@@ -110,7 +111,8 @@ def build(settings: Settings) -> Iterator[Gateway]:
 
         box = postbus.Postbus(core)
         counters = metrics.Metrics(store)
-        services = Services(acceptor, box, store, bus, partners, oin_of, counters)
+        told = events.Events(core, acceptor, lambda p, url: jsondoc.read(transport.fetch(p, url)))
+        services = Services(acceptor, box, store, bus, partners, oin_of, counters, told)
 
         def listen() -> Servers:
             api = server.Server(app.create_app(services), inward, settings.host, settings.port)

@@ -21,6 +21,7 @@ from gateway.api.metrics import Metrics
 from gateway.api.server import Server, Servers
 from gateway.bus.table import TableBus
 from gateway.core.accept import Acceptor
+from gateway.core.events import Events
 from gateway.core.ids import instant, new_id
 from gateway.core.outgoing import keep
 from gateway.core.parts import Parts
@@ -164,14 +165,16 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
         now,
         b"k" * 32,
     )
+    acceptor = Acceptor(parts, houses={})
     services = Services(
-        acceptor=Acceptor(parts, houses={}),
+        acceptor=acceptor,
         postbus=Postbus(parts),
         store=store,
         bus=TableBus(source=None),  # type: ignore[arg-type]  # nothing is taken from it here
         partners=partners,
         oin_of=lambda der: checker.check(load_certificate(der), now=now()),
         metrics=Metrics(store),
+        events=Events(parts, acceptor, lambda *_: None),
     )
     refused: list[str] = []
     app = create_app(services)

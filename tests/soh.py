@@ -103,7 +103,8 @@ def uitkomsten(draw: st.DrawFn) -> dict[str, Any]:
 
 def values(shape: Shape, name: str = "") -> st.SearchStrategy[Any]:
     """Valid values for a place in a document."""
-    schema, one = shape.schema, st.nothing()
+    schema = shape.schema
+    one: st.SearchStrategy[Any]
     if name == "burgerservicenummer":
         one = bsns
     elif shape.parts:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from adapters.national.soh import SOH
 from gateway.errors import InvalidDocument, NotExpressible, UnknownCode
-from gateway.formats.jsondialect import EVENT
 from gateway.model import lees, schrijf
+from gateway.model.gebeurtenis import MEDIA_TYPE
 from gateway.resources import folder
 
 from .berichten import erase
@@ -58,7 +58,7 @@ def _law(sent: dict[str, Any]) -> None:
     assert agree(_plain(expected), _plain(found)), (expected, found)
     assert {"id", "url", "datumTijdBegin"} >= {e.path.rpartition("/")[2] for e in back.loss}
     assert rendered.document == SOH.render(back.bericht).document
-    assert EVENT == rendered.content_type
+    assert MEDIA_TYPE == rendered.content_type
 
 
 def _plain(value: Any) -> Any:
@@ -341,8 +341,8 @@ def test_our_components_are_the_published_ones(file: str, root: str) -> None:
     found = ours(root)["$defs"]
 
     assert expected.keys() == found.keys()
-    for name in expected:
-        assert plain(expected[name]) == plain(found[name]), name
+    for name, component in expected.items():
+        assert plain(component) == plain(found[name]), name
 
 
 @published

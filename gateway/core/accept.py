@@ -6,7 +6,7 @@ The way in: one sealed body becomes a stored message with its deliveries, or a s
     3 a repeat? the stored receipt      6 routing and doelbinding        9 answer
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,20 +56,35 @@ class Acceptor:
         A refusal is returned, with its signed receipt. Unavailable is raised: nothing was stored,
         and the sender tries again.
         """
-        parts, now = self.parts, self.parts.now()
-        message_id, digest = "", ids.digest_of(body)
+        sealer = self.parts.sealer
+        return self.take(lambda now: sealer.open(body, now=now), ids.digest_of(body), tls_oin)
+
+    def take(
+        self,
+        opener: Callable[[datetime], Unsealed],
+        digest: str,
+        tls_oin: str,
+        *,
+        again: bool = False,
+    ) -> Accepted:
+        """
+        The same for what `opener` opens; `digest` is of what was offered, for a refusal.
+
+        With `again` a message may come again under another id: its digest tells that it is the same.
+        """
+        parts, now, message_id = self.parts, self.parts.now(), ""
         try:
             # (1) who is the TLS client?
             if all(partner.oin != tls_oin for partner in parts.partners.values()):
                 raise errors.UnknownPartner()
             # (2) open, which checks form and size too; the signer is the client itself, for no
             # intermediaries are registered, and it is one system of the organisation
-            opened = parts.sealer.open(body, now=now)
+            opened = opener(now)
             message_id, digest, sender = opened.envelope["id"], opened.digest, opened.signer
             if sender.oin != tls_oin:
                 raise errors.UnknownPartner("De ondertekenaar is een ander dan de TLS-client.")
             # (3) seen before? asked before any time check: a late repeat gets its receipt too
-            if stored := parts.store.find_receipt(tls_oin, message_id):
+            if stored := self._known(tls_oin, message_id, digest if again else ""):
                 return _repeat(stored, digest)
             # (4) meant for us, and signed lately
             self._check_envelope(opened.envelope, now)
@@ -84,6 +99,7 @@ class Acceptor:
             receipt = self._receipt(message_id, digest, now, tls_oin)
             # (8) all or nothing; another request may have been first
             message = self._message(opened, parsed, allowed, receipt, now)
+            message = replace(message, names=(digest,) if again else ())
             if stored := parts.store.accept(message):
                 return _repeat(stored, digest)
             # (9) the API answers 202 with these bytes
@@ -96,6 +112,24 @@ class Acceptor:
             log.warning("message_refused", code=error.code, partner=tls_oin)
             receipt = self._receipt(message_id, digest, now, tls_oin, error.code)
             return Accepted(receipt, None, False, error)
+
+    def _known(self, oin: str, message_id: str, digest: str) -> ports.StoredReceipt | None:
+        """
+        The message of this id or, when there is a digest, of another that said the same.
+
+        What is dead of a message that is offered again is due again.
+        """
+        store = self.parts.store
+        found = store.find_receipt(oin, message_id)
+        if found or not digest or (found := store.find_named(oin, message_id)):
+            return found
+        if found := store.find_named(oin, digest):
+            store.add_name(oin, message_id, found.internal_id)
+            for delivery in store.deliveries_of(found.internal_id):
+                store.requeue(
+                    delivery.id, actor=f"opnieuw aangeboden door {oin}", now=self.parts.now()
+                )
+        return found
 
     def _check_envelope(self, envelope: dict[str, Any], now: datetime) -> None:
         if envelope["aud"] != self.parts.oin:
@@ -167,7 +201,7 @@ class Acceptor:
                 dialect=receiver.dialects_for(kind, asked.root if asked else "")[0],
                 lane=ids.lane(self.parts.lane_key, receiver.name, sender.oin, ordered_by),
                 deadline_hours=receiver.deadline_hours,
-                pull=receiver.transport == "postbus",
+                pull=receiver.transport != "push",
                 removed=removed,
                 not_before=ruling.not_before,
             )

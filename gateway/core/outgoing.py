@@ -55,12 +55,16 @@ def keep(parts: Parts, record: DeliveryRecord, made: ports.Rendered) -> Delivery
     return find(parts, record.id)
 
 
-def seal(parts: Parts, record: DeliveryRecord, receiver: Partner) -> bytes:
-    """The kept rendering, sealed for its receiver as it is known now. Raises BodyDestroyed."""
+def document(parts: Parts, record: DeliveryRecord) -> bytes:
+    """The kept rendering. Raises BodyDestroyed."""
     bodies = parts.store.bodies(record.id)
     key = _key(parts, record, bodies)
     sealed = bodies.sealed_rendered or b""
-    document = parts.vault.open(key, sealed, context=_context(record, record.id))
+    return parts.vault.open(key, sealed, context=_context(record, record.id))
+
+
+def seal(parts: Parts, record: DeliveryRecord, receiver: Partner) -> bytes:
+    """The kept rendering, sealed for its receiver as it is known now. Raises BodyDestroyed."""
     envelope = {
         "specversion": "1.0",
         "id": record.id,
@@ -71,7 +75,8 @@ def seal(parts: Parts, record: DeliveryRecord, receiver: Partner) -> bytes:
         "conversatieid": record.message.conversation,
         **({"huis": record.message.house} if record.message.house else {}),
     }
-    return parts.sealer.seal(document, envelope=envelope, receiver=receiver, now=parts.now())
+    made = document(parts, record)
+    return parts.sealer.seal(made, envelope=envelope, receiver=receiver, now=parts.now())
 
 
 def judged(

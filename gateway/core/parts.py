@@ -23,3 +23,4 @@ class Parts:
     vault: Vault
     now: Callable[[], datetime]
     lane_key: bytes
+    address: str = ""  # of the API, for partners that fetch by an address we told them

@@ -34,10 +34,10 @@ from gateway.formats.structure import Element
 from gateway.formats.tree import Converter, Tree
 from gateway.model import schrijf
 from gateway.model.envelop import Bericht
+from gateway.model.gebeurtenis import MEDIA_TYPE
 from gateway.ports import Parsed, Rendered
 from gateway.resources import folder
 
-EVENT = "application/cloudevents+json"
 UNKNOWN = "?"  # in a tree: there were fields that the schema does not know
 _RULES = frozenset({"pattern", "enum", "minLength", "format", "x-verplicht"})
 _GROUP = re.compile(r"\(\?<(\w+)>[^()]*\)")
@@ -257,7 +257,7 @@ class JsonDialect:
             self._schemas[found.root].validate(event)
         except errors.InvalidDocument as error:
             raise errors.NotExpressible(error.detail, path=error.path) from error
-        return Rendered(self.name, found.root, EVENT, orjson.dumps(event), tuple(loss))
+        return Rendered(self.name, found.root, MEDIA_TYPE, orjson.dumps(event), tuple(loss))
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:

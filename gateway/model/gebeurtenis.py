@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+MEDIA_TYPE = "application/cloudevents+json"
+
 Spelling = Literal["soh", "nl-gov"]
 
 

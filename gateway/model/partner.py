@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from gateway.model.gebeurtenis import Spelling
+
 
 @dataclass(frozen=True, slots=True)
 class Partner:
@@ -11,7 +13,8 @@ class Partner:
     `dialects` maps a canonical kind to the dialects it gets it in, by preference and with a space
     between; `"*"` is for every other kind. `dialect#root` picks one document of a dialect, and the
     key `kind@root` is for the answer to a document of that root. `sends` and `receives` are the
-    agreement. `transport` is `push` (with `url`) or `postbus`. `senders` holds the
+    agreement. `transport` is `push` (with `url`), `postbus`, or `events`: at `url` it is told that there
+    is something to read (SOH), in the `spelling` it wants. `senders` holds the
     StUF `organisatie` values this partner may write documents as, beside its own OIN.
     """
 
@@ -27,6 +30,7 @@ class Partner:
     url: str = ""
     senders: frozenset[str] = frozenset()
     deadline_hours: float = 72.0
+    spelling: Spelling = "soh"
 
     def dialects_for(self, kind: str, asked: str = "") -> list[str]:
         """
