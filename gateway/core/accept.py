@@ -101,6 +101,8 @@ class Acceptor:
             message = self._message(opened, parsed, allowed, receipt, now)
             message = replace(message, names=(digest,) if again else ())
             if stored := parts.store.accept(message):
+                if again:
+                    parts.store.add_name(tls_oin, message_id, stored.internal_id)
                 return _repeat(stored, digest)
             # (9) the API answers 202 with these bytes
             kind = message.kind
