@@ -376,6 +376,8 @@ def test_a_refused_announcement_is_a_functional_error(
         ({"type": "uitwisselen-melding.melding-verzonnen"}, "document-onbekend"),
         ({"type": ["x"]}, "document-ongeldig"),
         ({"id": "x" * 41}, "document-ongeldig"),
+        ({"id": "a\0"}, "document-ongeldig"),
+        ({"huis": "a\0"}, "document-ongeldig"),
         ({"data": None}, "document-ongeldig"),
         ({"data": {}}, "document-ongeldig"),
         ({"ontvanger": "aan u"}, "document-ongeldig"),

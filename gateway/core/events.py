@@ -5,6 +5,7 @@ An event has no seal: who speaks is known from the TLS connection alone. So read
 less than a signed receipt does; `docs/decisions.md` says what is made of it.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,7 @@ from gateway.model.gebeurtenis import FUNCTIES, MEDIA_TYPE, Functie, gespeld, no
 from gateway.model.partner import Partner
 from gateway.ports import FINAL, DeliveryRecord, Outcome, State, Unsealed
 
-MAX_ID = 40  # as of any message
+ID = re.compile(r"[^\x00-\x1f\x7f]{1,40}")  # as long as of any message
 REQUEUED = "opnieuw-aangeboden"  # the event in the store
 TECHNICAL = frozenset({errors.DeadlinePassed.code, errors.GatewayError.code})
 
@@ -148,8 +149,8 @@ class Events:
         for name in ("id", "source", "type"):
             if not isinstance(said.get(name), str):
                 raise errors.InvalidDocument(f"Een verplicht veld ontbreekt: {name}.", path=name)
-        if not 0 < len(said["id"]) <= MAX_ID:
-            raise errors.InvalidDocument(f"Een id heeft ten hoogste {MAX_ID} tekens.", path="id")
+        if not ID.fullmatch(said["id"]):
+            raise errors.InvalidDocument("Een id heeft een tot veertig leesbare tekens.", path="id")
         for partner in self.parts.partners.values():
             source = f"/oin/{partner.oin}/systeem/{quote(partner.systeem, safe='')}"
             if partner.oin == tls_oin and said["source"] == source:
