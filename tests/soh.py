@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,8 @@ def meldingen(draw: st.DrawFn) -> dict[str, Any]:
 
 def _involved(draw: st.DrawFn, one: dict[str, Any]) -> dict[str, Any]:
     person = one.get("persoon", {})
-    addresses = [draw(_address), *person.get("adressen", [])]
+    others = [_forced(one, {"soort": "post"}) for one in person.get("adressen", [])]
+    addresses = [draw(_address), *others]
     wanted = {**draw(_person), "adressen": draw(st.permutations(addresses))}
     return _forced(one, {"persoon": _forced(person, wanted)})
 
@@ -183,7 +184,3 @@ def agree(expected: Any, found: Any) -> bool:
     if isinstance(expected, list) and isinstance(found, list):
         return len(expected) == len(found) and all(map(agree, expected, found))
     return bool(expected in (found, ROUNDED))
-
-
-def now() -> datetime:
-    return datetime.now(UTC)

@@ -259,7 +259,7 @@ def test_an_event_that_says_it_was_seen_is_proof_too(
     event = melding()
     offer(zsm, event)
     deliver(edge)
-    seen = {
+    seen: dict[str, Any] = {
         "specversion": "1.0",
         "id": str(uuid4()),
         "source": f"urn:nld:oin:{NATIONAL.oin}:systeem:landelijk",

@@ -8,10 +8,9 @@ from gateway.errors import NotExpressible
 from gateway.formats.eigen import CONVERTERS as EIGEN
 from gateway.formats.jsondialect import Content, JsonDialect
 from gateway.formats.sohwaarden import CONVERTERS
-from gateway.model.gebeurtenis import normaal
+from gateway.model.gebeurtenis import FUNCTIES, normaal
 
-MELDING = "uitwisselen-melding.melding-geregistreerd"
-UITKOMST = "uitwisselen-uitkomst-overleg.uitkomst-beschikbaar-gesteld"
+MELDING, UITKOMST = (functie.aangekondigd for functie in FUNCTIES)
 
 
 def _gathered(schema: dict[str, Any]) -> dict[str, Any]:

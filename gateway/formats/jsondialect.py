@@ -201,8 +201,8 @@ class Content:
     """
     One kind of event with its content: `root` names schema and mapping, `event` is its type.
 
-    `opened` rearranges a schema or a document before the engine sees it, `closed` a document after;
-    both may change what they are given.
+    `opened` rearranges a document before the engine sees it, `closed` one that it made, and `widened`
+    the resolved schema in the same way; each may change what it is given.
     """
 
     root: str
