@@ -78,8 +78,9 @@ def build(settings: Settings) -> Iterator[Gateway]:
     """
     from gateway.api import Services, app, metrics, server
     from gateway.bus import open_bus
-    from gateway.core import accept, deliver, gebieden, parts, policy, postbus, retry
+    from gateway.core import accept, deliver, events, gebieden, parts, policy, postbus, retry
     from gateway.filedrop import FileDrop
+    from gateway.formats import jsondoc
     from gateway.formats.stufjz import STUF_JZ, acknowledgement
     from gateway.security import identity, tls, vault
     from gateway.store import open_store
@@ -104,6 +105,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
         core = parts.Parts(
             *(settings.oin, settings.systeem, partners, rules, dialects, store, sealer, bodies),
             *(now, read_secret(at(settings.lane_key)), areas, {STUF_JZ.name: acknowledgement}),
+            settings.own_address,
         )
         files = tls.TlsFiles(at(settings.tls.certificate), at(settings.tls.key), ca, crl)
         inward = tls.server_context(
@@ -124,7 +126,8 @@ def build(settings: Settings) -> Iterator[Gateway]:
 
         box = postbus.Postbus(core)
         counters = metrics.Metrics(store)
-        services = Services(acceptor, box, store, bus, partners, oin_of, counters)
+        told = events.Events(core, acceptor, lambda p, url: jsondoc.read(transport.fetch(p, url)))
+        services = Services(acceptor, box, store, bus, partners, oin_of, counters, told)
 
         def listen() -> Servers:
             api = server.Server(app.create_app(services), inward, settings.host, settings.port)

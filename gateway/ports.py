@@ -252,6 +252,7 @@ class NewMessage(MessageRecord):
     receipt: bytes
     deliveries: tuple[NewDelivery, ...]
     replaces: str | None = None  # id, at the same signer, of a message that no longer holds
+    names: tuple[str, ...] = ()  # what it is also known by at its signer, used once
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,12 +344,18 @@ class Store(Protocol):
     def find_receipt(self, signer_oin: str, message_id: str) -> StoredReceipt | None:
         """The receipt of an accepted message under this id of this signer."""
 
+    def find_named(self, oin: str, name: str) -> StoredReceipt | None:
+        """The receipt of the message that an organisation knows by this other name."""
+
+    def add_name(self, oin: str, name: str, message: str) -> None:
+        """Let a message (internal id) be known by another name too; a name stays with its first."""
+
     def accept(self, message: NewMessage) -> StoredReceipt | None:
         """
         Store a message with its deliveries, lanes, receipt and events, durable on return.
 
-        Returns None when stored, or what is already there under `(signer_oin, message_id)` when
-        another request was first; then nothing was written.
+        Returns None when stored, or what is already there under `(signer_oin, message_id)` or one
+        of `names` when another request was first; then nothing was written.
         """
 
     def question_from(self, message_id: str, *, answered_by: str) -> MessageRecord | None:
@@ -411,6 +418,9 @@ class Store(Protocol):
 
         A delivery that is already final keeps its state; returns the ids that became due.
         """
+
+    def note_reading(self, record: DeliveryRecord, *, how: str, now: datetime) -> None:
+        """An event row: the receiver read the content."""
 
     def in_postbus(self, partner: str, *, limit: int) -> list[DeliveryRecord]:
         """Pull deliveries waiting for this partner, oldest first, lane heads only."""
@@ -519,3 +529,9 @@ class Transport(Protocol):
 
     def push(self, partner: Partner, sealed: bytes) -> Answer:
         """Raises PartnerUnavailable (with `retry_after`); a refusal is an Answer."""
+
+    def announce(self, partner: Partner, event: bytes) -> Answer:
+        """Tell a partner that there is something to read. Raises PartnerUnavailable."""
+
+    def fetch(self, partner: Partner, url: str) -> bytes:
+        """What a partner offers to read, at its own host. Raises Refused, PartnerUnavailable."""

@@ -35,15 +35,15 @@ class PartnerEntry(Partner):
     oin: Oin
     systeem: Text
     role: Text
-    transport: Literal["push", "postbus", "map"] = "postbus"
+    transport: Literal["push", "postbus", "map", "events"] = "postbus"
     deadline_hours: PositiveFloat = 72.0
     sign_certificates: tuple[Path, ...] = ()
     enc_certificate: Path | None = None
 
     @model_validator(mode="after")
     def _push_has_an_address(self) -> Self:
-        if (self.transport == "push") != bool(self.url):
-            raise ValueError('"url" belongs to transport "push", and only to that')
+        if (self.transport in ("push", "events")) != bool(self.url):
+            raise ValueError('"url" belongs to transport "push" or "events", and only to those')
         if self.url and not self.url.startswith("https://"):
             raise ValueError('"url" must begin with https://')
         return self
@@ -86,6 +86,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(8443, ge=0, le=65535)
+    address: str = ""  # as partners know it; empty: https://<host>:<port>
     management_port: int = Field(9443, ge=0, le=65535)
 
     database: str = "sqlite:///gateway.db"
@@ -132,6 +133,11 @@ class Settings(BaseSettings):
     def at(self, path: Path) -> Path:
         """A configured path as seen from anywhere."""
         return self.directory / path
+
+    @property
+    def own_address(self) -> str:
+        """Where partners find the API, without a slash at the end."""
+        return (self.address or f"https://{self.host}:{self.port}").rstrip("/")
 
     @property
     def database_url(self) -> str:

@@ -8,14 +8,17 @@ import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import httpx2
 
-from gateway.errors import PartnerUnavailable
+from gateway.errors import InvalidDocument, PartnerUnavailable
+from gateway.model.gebeurtenis import MEDIA_TYPE
 from gateway.model.partner import Partner
 from gateway.ports import Answer
 
 MAX_RECEIPT = 64 * 1024  # a receipt is 1 KiB, with its certificate chain some 8 KiB
+MAX_CONTENT = 1024 * 1024  # of an event of SOH; tens of KiB in practice
 MAX_WAIT = 86_400.0  # seconds; what Retry-After says beyond a day is a mistake
 AGAIN = frozenset({408, 425, 429})  # of the 4xx, those that pass by themselves
 TIMEOUT = httpx2.Timeout(20, connect=5)  # a receiver stores, signs and answers within it
@@ -64,7 +67,15 @@ def open_client(tls: ssl.SSLContext) -> httpx2.Client:
     return httpx2.Client(verify=tls, timeout=TIMEOUT, trust_env=False, headers=headers)
 
 
-def exchange(client: httpx2.Client, method: str, url: str, content: bytes, *, limit: int) -> Reply:
+def exchange(
+    client: httpx2.Client,
+    method: str,
+    url: str,
+    content: bytes,
+    *,
+    limit: int,
+    headers: dict[str, str] | None = None,
+) -> Reply:
     """
     One request and its whole answer, of at most `limit` bytes.
 
@@ -74,7 +85,7 @@ def exchange(client: httpx2.Client, method: str, url: str, content: bytes, *, li
         raise PartnerUnavailable(FAULTS[httpx2.InvalidURL])
     end, body = time.monotonic() + EXCHANGE_S, bytearray()
     try:
-        with client.stream(method, url, content=content) as answer:
+        with client.stream(method, url, content=content, headers=headers) as answer:
             for chunk in answer.iter_raw():
                 body += chunk
                 if len(body) > limit or time.monotonic() > end:
@@ -109,7 +120,31 @@ class HttpsTransport:
 
     def push(self, partner: Partner, sealed: bytes) -> Answer:
         """The partner's answer; a refusal too. Raises PartnerUnavailable (with `retry_after`)."""
-        reply = exchange(self._client, "POST", partner.url, sealed, limit=MAX_RECEIPT)
+        return self._post(partner, sealed)
+
+    def announce(self, partner: Partner, event: bytes) -> Answer:
+        """The same for an event without seal (SOH); a good answer proves that it was told, no more."""
+        return self._post(partner, event, {"Content-Type": MEDIA_TYPE})
+
+    def fetch(self, partner: Partner, url: str) -> bytes:
+        """
+        What a partner offers to read at an address that its event names, at most `MAX_CONTENT`.
+
+        Raises InvalidDocument for an address at another host than its own, and for a final refusal;
+        PartnerUnavailable for what may pass.
+        """
+        if urlsplit(url)[:2] != urlsplit(partner.url)[:2]:
+            raise InvalidDocument("De inhoud staat niet bij de afzender.", path="data.url")
+        headers = {"Accept": "application/json"}
+        reply = exchange(self._client, "GET", url, b"", limit=MAX_CONTENT, headers=headers)
+        if reply.status >= 300:
+            told = f"Uw systeem geeft de inhoud niet: HTTP {reply.status}."
+            raise InvalidDocument(told, path="data.url")
+        return reply.body
+
+    def _post(self, partner: Partner, body: bytes, headers: dict[str, str] | None = None) -> Answer:
+        url, client = partner.url, self._client
+        reply = exchange(client, "POST", url, body, limit=MAX_RECEIPT, headers=headers)
         if reply.status < 300:
             return Answer(reply.status, reply.body.strip())
         problem = reply.problem()

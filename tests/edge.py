@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -21,17 +21,20 @@ from gateway.api.metrics import Metrics
 from gateway.api.server import Server, Servers
 from gateway.bus.table import TableBus
 from gateway.core.accept import Acceptor
+from gateway.core.events import Events
 from gateway.core.gebieden import Gebieden
 from gateway.core.ids import instant, new_id
 from gateway.core.outgoing import keep
 from gateway.core.parts import Parts
 from gateway.core.policy import Policy
 from gateway.core.postbus import Postbus
+from gateway.formats import jsondoc
 from gateway.formats.stufjz import STUF_JZ as ADAPTER
 from gateway.formats.stufjz import acknowledgement
 from gateway.model.envelop import source_of, type_of
 from gateway.model.partner import Partner
 from gateway.ports import (
+    Dialect,
     Loss,
     NewDelivery,
     NewMessage,
@@ -43,8 +46,10 @@ from gateway.ports import (
 from gateway.security.identity import CertificateChecker, load_certificate
 from gateway.security.seal import JoseSealer, KeyMaterial, KeyPair, PartnerCertificates
 from gateway.security.tls import TlsFiles, server_context
+from gateway.security.tls import client_context as outward_context
 from gateway.security.vault import FileVault
 from gateway.store import open_store, upgrade
+from gateway.transport import HttpsTransport
 
 from .pki import dev_pki_module
 
@@ -85,6 +90,7 @@ class Running:
     api: Server
     operators: Server
     refused_handshakes: list[str]
+    transport: HttpsTransport
 
     @property
     def url(self) -> str:
@@ -144,12 +150,18 @@ def make_pki(folder: Path) -> Path:
 
 
 @contextmanager
-def running(pki: Path, folder: Path) -> Iterator[Running]:
-    """The edge with a store, core and adapter behind it, on free ports."""
+def running(
+    pki: Path,
+    folder: Path,
+    *,
+    among: Sequence[Partner] = (ZSM, ZSM_TWO, NATIONAL),
+    dialects: Sequence[Dialect] = (ADAPTER,),
+) -> Iterator[Running]:
+    """The edge with a store, core and dialects behind it, on free ports."""
     url = f"sqlite:///{folder}/gateway.db"
     upgrade(url)
     store, vault = open_store(url), FileVault(folder)
-    partners = {p.name: p for p in (ZSM, ZSM_TWO, NATIONAL)}
+    partners = {p.name: p for p in among}
     sealer = sealer_of(pki, "gateway", GATEWAY, *partners.values())
     checker = CertificateChecker(ca=pki / "ca.crt", crl=pki / "crl.pem")
     policy = Policy.read((resources.folder("mappings") / "doelbinding.toml").read_text())
@@ -160,7 +172,7 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
         "gateway",
         partners,
         policy,
-        {ADAPTER.name: ADAPTER},
+        {dialect.name: dialect for dialect in dialects},
         store,
         sealer,
         vault,
@@ -168,22 +180,27 @@ def running(pki: Path, folder: Path) -> Iterator[Running]:
         b"k" * 32,
         areas,
         {ADAPTER.name: acknowledgement},
+        "https://gateway.example",
     )
+    transport = HttpsTransport(outward_context(tls_files(pki, "gateway")))
+    acceptor = Acceptor(parts, houses={})
     services = Services(
-        acceptor=Acceptor(parts, houses={}),
+        acceptor=acceptor,
         postbus=Postbus(parts),
         store=store,
         bus=TableBus(source=None),  # type: ignore[arg-type]  # nothing is taken from it here
         partners=partners,
         oin_of=lambda der: checker.check(load_certificate(der), now=now()),
         metrics=Metrics(store),
+        events=Events(parts, acceptor, lambda p, url: jsondoc.read(transport.fetch(p, url))),
     )
     refused: list[str] = []
     app = create_app(services)
     api = Server(app, server_context(tls_files(pki, "gateway"), on_refused=refused.append))
     operators = Server(create_management_app(services))
     with Servers(api, operators):
-        yield Running(pki, services, app, api, operators, refused)
+        yield Running(pki, services, app, api, operators, refused, transport)
+    transport.close()
     store.close()
 
 

@@ -46,7 +46,11 @@ def test_what_init_writes_is_read_back(tmp_path: Path) -> None:
         (f'oin = "{VALUES["zsm_oin"]}"', 'oin = "123"', '"partner.0.oin"'),
         ('houses = ["baronie"]', 'houses = ["breda"]', "works for breda, which is no huis"),
         ('name = "landelijk"', 'name = "zsm"', "two partners have the same name"),
-        ('transport = "push"', 'transport = "postbus"', '"url" belongs to transport "push"'),
+        (
+            'transport = "push"',
+            'transport = "postbus"',
+            '"url" belongs to transport "push" or "events"',
+        ),
         ('url = "https://', 'url = "http://', '"url" must begin with https://'),
         ('bus = "table"', 'bus = "tabel"', '"bus" is "table" or begins with amqp://'),
         ('bus = "table"', 'bus = "amqp://u:hemel@h/"', 'put it in "bus-password-file"'),

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, timedelta, timezone
 from typing import Any
 
@@ -54,6 +55,31 @@ def test_racing_requests_with_one_id_store_it_once(store: SqlStore) -> None:
     assert {answer for answer in answers if answer} == {first}
     assert len(store.search(Query())) == 1
     assert store.counts() == {("landelijk", "klaar"): 1}
+
+
+def test_another_name_leads_to_the_message_and_stays_with_its_first(store: SqlStore) -> None:
+    given = replace(a_message(1), names=("inhoud",))
+    assert store.accept(given) is None
+    first = StoredReceipt("m1", "digest-1", b"receipt-1")
+
+    assert first == store.find_named(OIN, "inhoud")
+    assert first == store.accept(replace(a_message(2), names=("inhoud",)))
+    assert store.message("m2") is None
+    store.add_name(OIN, "later", "m1")
+    store.accept(a_message(3))
+    store.add_name(OIN, "later", "m3")
+    assert first == store.find_named(OIN, "later")
+    assert store.find_named("00000099000000009000", "later") is None
+
+
+def test_a_reading_is_an_event(store: SqlStore) -> None:
+    store.accept(a_message(1))
+    record = store.delivery("d1")
+    assert record
+    store.note_reading(record, how="opgehaald", now=NOW)
+    last = store.events_of("m1")[-1]
+
+    assert (Step.GELEZEN, "d1", "landelijk: opgehaald") == (last.name, last.delivery, last.detail)
 
 
 def test_another_digest_under_the_same_id_returns_what_is_stored(store: SqlStore) -> None:

@@ -184,6 +184,12 @@ class Wire:
             self.order.append(message_id)
         return Answer(202, sealer.sign_receipt(self.receipt(partner, key[1], opened.digest)))
 
+    def announce(self, partner: Partner, event: bytes) -> Answer:
+        raise AssertionError("nobody here is told of events")
+
+    def fetch(self, partner: Partner, url: str) -> bytes:
+        raise AssertionError("nobody here offers anything to read")
+
     def receipt(
         self, partner: Partner, delivery_id: str, digest: str, *, code: str = ""
     ) -> Receipt:

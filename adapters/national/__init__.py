@@ -1,9 +1,10 @@
-"""The national system: landelijk/1.0, the canonical CloudEvent itself."""
+"""The national system: landelijk/1.0, the canonical CloudEvent itself, and soh/0.1."""
 
 import functools
 
 import orjson
 
+from adapters.national.soh import SOH
 from gateway.errors import UnknownDocument
 from gateway.formats import jsondoc
 from gateway.model import SOORTEN, json_schema, lees, schrijf
@@ -56,4 +57,4 @@ def _schema(kind: str) -> jsondoc.JsonSchema:
     return jsondoc.JsonSchema(json_schema(kind))
 
 
-ADAPTER = Adapter("national", (Landelijk(),))
+ADAPTER = Adapter("national", (Landelijk(), SOH))

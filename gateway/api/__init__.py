@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gateway.api.metrics import Metrics
 from gateway.core.accept import Acceptor
+from gateway.core.events import Events
 from gateway.core.postbus import Postbus
 from gateway.model.partner import Partner
 from gateway.ports import Bus, Store
@@ -26,3 +27,4 @@ class Services:
     partners: Mapping[str, Partner]
     oin_of: Callable[[bytes], str]
     metrics: Metrics
+    events: Events

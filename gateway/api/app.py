@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import __version__
-from gateway.api import Services
+from gateway.api import Services, soh
 from gateway.api.problems import HEADERS, PROBLEM, Probleem, on_error, problem
 from gateway.api.routes import Zoekvraag, router
 from gateway.errors import GatewayError, Unavailable
@@ -92,7 +92,8 @@ def create_app(services: Services) -> FastAPI:
     app.state.services, app.state.in_flight = services, 0
     refusal = {"content": {PROBLEM: {"schema": {"$ref": REF.format(model="Probleem")}}}}
     said = {status: {"description": text, **refusal} for status, text in FAULTS.items()}
-    app.include_router(router, responses=said)
+    for paths in (router, soh.router):
+        app.include_router(paths, responses=said)
     app.add_middleware(Edge)
     _describe(app.openapi())
     return app

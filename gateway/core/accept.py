@@ -70,15 +70,8 @@ class Acceptor:
         A refusal is returned, with its signed receipt. Unavailable is raised: nothing was stored,
         and the sender tries again.
         """
-
-        def opened() -> Unsealed:
-            # (1) who is the TLS client?
-            if all(partner.oin != tls_oin for partner in self.parts.partners.values()):
-                raise errors.UnknownPartner()
-            # (2) open, which checks form and size too
-            return self.parts.sealer.open(body, now=self.parts.now())
-
-        return self._answer(opened, tls_oin, ids.digest_of(body))
+        sealer = self.parts.sealer
+        return self.take(lambda now: sealer.open(body, now=now), ids.digest_of(body), tls_oin)
 
     def accept_file(self, document: bytes, *, partner: Partner) -> Accepted:
         """
@@ -88,13 +81,12 @@ class Acceptor:
         the gateway signs and keeps what it can witness: who, which document and when.
         """
 
-        def found() -> Unsealed:
-            # (1) the folder says whose it is; (2) there is no seal to open
+        def found(now: datetime) -> Unsealed:
             if len(document) > MAX_DOCUMENT:
                 raise errors.TooLarge(f"Een document is hoogstens {MAX_DOCUMENT} bytes.")
             if not document.strip():
                 raise errors.Empty()
-            dialect, now = self._recognised(document, partner, "", _Read()), self.parts.now()
+            dialect = self._recognised(document, partner, "", _Read())
             bericht = dialect.parse(document).bericht
             envelope = {
                 "id": bericht.id,
@@ -109,21 +101,31 @@ class Acceptor:
             jws = self.parts.sealer.sign(orjson.dumps(witnessed))
             return Unsealed(partner, envelope, jws, document, digest)
 
-        return self._answer(found, partner.oin, ids.digest_of(document))
+        return self.take(found, ids.digest_of(document), partner.oin)
 
-    def _answer(self, opened_by: Callable[[], Unsealed], oin: str, digest: str) -> Accepted:
-        """Steps 3 to 9, for the organisation that is known to stand at the other end."""
+    def take(
+        self, opener: Callable[[datetime], Unsealed], digest: str, oin: str, *, again: bool = False
+    ) -> Accepted:
+        """
+        Accept or refuse, as `accept` does, what `opener` opens of the organisation at the other end.
+
+        `digest` is of what was offered, for a refusal. With `again` a message may come again under
+        another id: its digest tells that it is the same.
+        """
         parts, now, message_id = self.parts, self.parts.now(), ""
         opened, read = None, _Read()
         try:
-            # the signer is the client itself, for no intermediaries are registered, and it is one
-            # system of the organisation
-            opened = opened_by()
+            # (1) who is at the other end?
+            if all(partner.oin != oin for partner in self.parts.partners.values()):
+                raise errors.UnknownPartner()
+            # (2) open, which checks form and size too
+            opened = opener(now)
             message_id, digest, sender = opened.envelope["id"], opened.digest, opened.signer
+            # no intermediaries are registered, and the signer is one system of the organisation
             if sender.oin != oin:
                 raise errors.UnknownPartner("De ondertekenaar is een ander dan de TLS-client.")
             # (3) seen before? asked before any time check: a late repeat gets its receipt too
-            if stored := parts.store.find_receipt(oin, message_id):
+            if stored := self._known(oin, message_id, digest if again else ""):
                 return _repeat(stored, digest)
             # (4) meant for us, and signed lately
             self._check_envelope(opened.envelope, now)
@@ -138,7 +140,10 @@ class Acceptor:
             receipt = self._receipt(message_id, digest, now, oin, answer=self._told(read))
             # (8) all or nothing; another request may have been first
             message = self._message(opened, parsed, allowed, receipt, now)
+            message = replace(message, names=(digest,) if again else ())
             if stored := parts.store.accept(message):
+                if again:
+                    parts.store.add_name(oin, message_id, stored.internal_id)
                 return _repeat(stored, digest)
             # (9) the API answers 202 with these bytes
             kind = message.kind
@@ -154,6 +159,24 @@ class Acceptor:
             answer = self._told(read, error)
             receipt = self._receipt(message_id, digest, now, oin, error.code, answer)
             return Accepted(receipt, None, False, error)
+
+    def _known(self, oin: str, message_id: str, digest: str) -> ports.StoredReceipt | None:
+        """
+        The message of this id or, when there is a digest, of another that said the same.
+
+        What is dead of a message that is offered again is due again.
+        """
+        store = self.parts.store
+        found = store.find_receipt(oin, message_id)
+        if found or not digest or (found := store.find_named(oin, message_id)):
+            return found
+        if found := store.find_named(oin, digest):
+            store.add_name(oin, message_id, found.internal_id)
+            for delivery in store.deliveries_of(found.internal_id):
+                store.requeue(
+                    delivery.id, actor=f"opnieuw aangeboden door {oin}", now=self.parts.now()
+                )
+        return found
 
     def _check_envelope(self, envelope: dict[str, Any], now: datetime) -> None:
         if envelope["aud"] != self.parts.oin:

@@ -1,7 +1,7 @@
 """
 The way out: one due delivery becomes an outcome.
 
-    1 still due                              5 send, or leave it in the postbus
+    1 still due                              5 send, announce, or leave in the postbus
     2 open the parcel from the bus           6 verify the receipt
     3 still allowed; strip and render, once  7 record, one transaction
     4 seal with the current keys             8 the caller acknowledges
@@ -16,10 +16,12 @@ import structlog
 
 from gateway import errors, ports
 from gateway.core import outgoing, samen
+from gateway.core.events import announcement
 from gateway.core.parts import Parts
 from gateway.core.policy import strip
 from gateway.core.retry import Retry
 from gateway.model.envelop import Bericht
+from gateway.model.gebeurtenis import MEDIA_TYPE
 from gateway.model.partner import Partner
 from gateway.ports import DeliveryRecord, Outcome, State
 
@@ -85,12 +87,14 @@ class Deliverer:
                 if kept is None:
                     return None  # goes along with another, or another went first
                 record = kept
-            if record.pull:
+            announced = receiver.transport == "events" and record.content_type == MEDIA_TYPE
+            if record.pull and not announced:
                 outcome = Outcome(State.ONDERWEG, "Ligt in de postbus van de ontvanger.")
             else:
                 # The lease covers one push, not three.
+                send = self._announce if announced else self._send
                 outcome = self.retry.quickly(
-                    partial(self._send, record, receiver), between=partial(self._renew, record.id)
+                    partial(send, record, receiver), between=partial(self._renew, record.id)
                 )
         except errors.StoreUnavailable:
             raise
@@ -150,9 +154,15 @@ class Deliverer:
         # (6) only a receipt about this document proves arrival
         if 200 <= answer.status < 300:
             return outgoing.judged(self.parts, answer.receipt, record, receiver, answer.status)
-        if answer.status in PERMANENT:
-            return outgoing.rejected(answer.code, answer.receipt, answer.status)
-        raise errors.PartnerUnavailable(f"De ontvanger antwoordt met HTTP {answer.status}.")
+        return _refused(answer)
+
+    def _announce(self, record: DeliveryRecord, receiver: Partner) -> Outcome:
+        """Tell the receiver that there is something to read; reading it is what delivers it."""
+        answer = self.transport.announce(receiver, announcement(self.parts, record, receiver))
+        if 200 <= answer.status < 300:
+            text = "Aangekondigd; de ontvanger haalt de inhoud op."
+            return Outcome(State.ONDERWEG, text, status=answer.status)
+        return _refused(answer)
 
     def _failed(self, error: Exception, record: DeliveryRecord) -> Outcome:
         """Dead or later again, as the class of the error says."""
@@ -169,6 +179,12 @@ class Deliverer:
             passed = errors.DeadlinePassed()
             return Outcome(State.DOOD, f"{passed.reason()} Laatst: {error.reason()}", passed.code)
         return Outcome(State.WACHT, error.reason(), error.code, due=due)
+
+
+def _refused(answer: ports.Answer) -> Outcome:
+    if answer.status in PERMANENT:
+        return outgoing.rejected(answer.code, answer.receipt, answer.status)
+    raise errors.PartnerUnavailable(f"De ontvanger antwoordt met HTTP {answer.status}.")
 
 
 class _Bug(errors.GatewayError):

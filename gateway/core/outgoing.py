@@ -69,6 +69,14 @@ def keep(
     return find(parts, record.id) if saved else None
 
 
+def document(parts: Parts, record: DeliveryRecord) -> bytes:
+    """The kept rendering. Raises BodyDestroyed."""
+    bodies = parts.store.bodies(record.id)
+    key = _key(parts, record, bodies)
+    sealed = bodies.sealed_rendered or b""
+    return parts.vault.open(key, sealed, context=_context(record, record.id))
+
+
 def seal(parts: Parts, record: DeliveryRecord, receiver: Partner) -> bytes:
     """The kept rendering, sealed for its receiver as it is known now. Raises BodyDestroyed."""
     envelope = {
@@ -81,16 +89,8 @@ def seal(parts: Parts, record: DeliveryRecord, receiver: Partner) -> bytes:
         "conversatieid": record.message.conversation,
         **({"huis": record.message.house} if record.message.house else {}),
     }
-    kept = document(parts, record)
-    return parts.sealer.seal(kept, envelope=envelope, receiver=receiver, now=parts.now())
-
-
-def document(parts: Parts, record: DeliveryRecord) -> bytes:
-    """The kept rendering itself. Raises BodyDestroyed."""
-    bodies = parts.store.bodies(record.id)
-    key = _key(parts, record, bodies)
-    sealed = bodies.sealed_rendered or b""
-    return parts.vault.open(key, sealed, context=_context(record, record.id))
+    made = document(parts, record)
+    return parts.sealer.seal(made, envelope=envelope, receiver=receiver, now=parts.now())
 
 
 def judged(

@@ -26,3 +26,4 @@ class Parts:
     lane_key: bytes
     gebieden: Gebieden
     acknowledges: Mapping[str, Acknowledge]  # by dialect; the others want nothing at once
+    address: str = ""  # of the API, for partners that fetch by an address we told them

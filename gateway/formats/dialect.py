@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from lxml import etree
 
@@ -14,7 +16,7 @@ from gateway import errors
 from gateway.formats import codes, xmldoc
 from gateway.formats.mapping import Mapping, Shared, read_toml
 from gateway.formats.structure import Element, structure
-from gateway.formats.tree import Converter
+from gateway.formats.tree import Converter, Tree
 from gateway.model import SOORTEN, lees, schrijf
 from gateway.model.envelop import Bericht, source_of, type_of
 from gateway.model.velden import velden
@@ -34,6 +36,55 @@ class Document:
     def name(self) -> str:
         """The root without its prefix."""
         return self.root.partition(":")[2]
+
+
+@runtime_checkable
+class Mapped(Protocol):
+    """A dialect that is made of rows, so that what it says can be shown."""
+
+    @property
+    def mappings(self) -> dict[str, Mapping]:
+        """By root, with or without prefix."""
+
+    @property
+    def known(self) -> dict[str, Converter]:
+        """Every conversion that the rows can name."""
+
+
+def compiled(
+    base: Traversable, shapes: Table[str, Element], converters: Table[str, Converter]
+) -> dict[str, Mapping]:
+    """The mapping of each root (prefixed or not) in the folder `base`; `shapes` is by root."""
+    fragments = read_toml(base / "fragmenten.toml")
+    shared = Shared(converters, fragments, **read_toml(base / "dialect.toml"))
+    found = {}
+    for root, shape in shapes.items():
+        name = f"{root.rpartition(':')[2]}.toml"
+        file = read_toml(base / name)
+        found[root] = Mapping(name, file, shape, velden(SOORTEN[file["soort"]]), shared)
+    return found
+
+
+def demand_total(mappings: Iterable[Mapping]) -> None:
+    """Raises MappingInvalid for a leaf no mapping speaks of."""
+    for mapping in mappings:
+        if left := mapping.unmapped():
+            raise errors.MappingInvalid(f"{mapping.name}: geen rij voor {', '.join(left)}.")
+
+
+def parsed(dialect: str, root: str, mapping: Mapping, tree: Tree) -> Parsed:
+    """The canonical message of a document's tree. Raises what `lees` raises, with their names."""
+    event, loss = mapping.parse(tree)
+    sender = event["data"]["afzender"]
+    event["specversion"] = "1.0"
+    event["type"] = type_of(mapping.soort)
+    event["source"] = source_of(sender.get("organisatie", ""), sender["applicatie"])
+    try:
+        bericht = lees(event)
+    except errors.InvalidDocument as error:
+        error.path = mapping.place(error.path or "")  # the sender knows its own names
+        raise
+    return Parsed(dialect, root, bericht, tuple(loss))
 
 
 @dataclass(frozen=True)
@@ -66,9 +117,7 @@ class XmlDialect:
         """Raises SchemaMissing, and MappingInvalid, also for a leaf no mapping speaks of."""
         for schema in self._schemas.values():
             schema.load()
-        for mapping in self.mappings.values():
-            if left := mapping.unmapped():
-                raise errors.MappingInvalid(f"{mapping.name}: geen rij voor {', '.join(left)}.")
+        demand_total(self.mappings.values())
 
     def recognises(self, document: bytes) -> str | None:
         """Raises what `xmldoc.read` raises for XML that is unsafe or not well-formed."""
@@ -83,18 +132,8 @@ class XmlDialect:
 
     def parse(self, document: bytes) -> Parsed:
         root, found = self._valid(document)
-        mapping = self.mappings[found.root]
-        event, loss = mapping.parse(xmldoc.to_tree(root, self.structures[found.root]))
-        sender = event["data"]["afzender"]
-        event["specversion"] = "1.0"
-        event["type"] = type_of(mapping.soort)
-        event["source"] = source_of(sender.get("organisatie", ""), sender["applicatie"])
-        try:
-            bericht = lees(event)
-        except errors.InvalidDocument as error:
-            error.path = mapping.place(error.path or "")  # the sender knows its own names
-            raise
-        return Parsed(self.name, found.name, bericht, tuple(loss))
+        tree = xmldoc.to_tree(root, self.structures[found.root])
+        return parsed(self.name, found.name, self.mappings[found.root], tree)
 
     def render(self, bericht: Bericht, root: str = "") -> Rendered:
         event = schrijf(bericht)
@@ -121,16 +160,7 @@ class XmlDialect:
     def mappings(self) -> dict[str, Mapping]:
         """By root."""
         base = self._data("mappings") / self.name.partition("/")[0]
-        fragments = read_toml(base / "fragmenten.toml")
-        shared = Shared(self.known, fragments, **read_toml(base / "dialect.toml"))
-        found = {}
-        for document in self.documents:
-            name = f"{document.name}.toml"
-            file, shape = read_toml(base / name), self.structures[document.root]
-            found[document.root] = Mapping(
-                name, file, shape, velden(SOORTEN[file["soort"]]), shared
-            )
-        return found
+        return compiled(base, self.structures, self.known)
 
     @cached_property
     def known(self) -> dict[str, Converter]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 
 from gateway.formats import codes
-from gateway.formats.dialect import XmlDialect
+from gateway.formats.dialect import Mapped, XmlDialect
 from gateway.formats.mapping import Mapping, read_toml
 from gateway.formats.placement import Const, Drop, Items, Leaf, Scope
 from gateway.formats.tree import TEKST, Converter, Tree
@@ -76,7 +76,7 @@ def documents(dialect: Dialect) -> list[Document]:
 
     Raises MappingInvalid.
     """
-    if isinstance(dialect, XmlDialect):
+    if isinstance(dialect, Mapped):
         names = {converter: name for name, converter in dialect.known.items()}
         mappings = dialect.mappings.items()
         return [

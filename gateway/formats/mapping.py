@@ -90,7 +90,8 @@ class Mapping:
         self.niet: dict[str, str] = file.get("niet", {})
         self.alleen: dict[str, str] = file.get("alleen", {})
         self._shape, self._fields = shape, fields
-        self.scope = _Compiler(name, shared).scope(file["rows"], shape)
+        compiler = _Compiler(name, shared)
+        self.scope = compiler.scope(compiler.with_fragments(file["rows"], ()), shape)
 
     def parse(self, tree: Tree) -> tuple[Tree, list[Loss]]:
         """The canonical tree of a partner's tree, and what was lost."""
@@ -208,7 +209,7 @@ class _Compiler:
             elif "naar" in row or "kies" in row:
                 yield self._object(row, path, target, many=many)
             else:
-                yield from self._rows(self._with_fragments(row, path), target, path)
+                yield from self._rows(self.with_fragments(row, path), target, path)
 
     def _leaf(self, row: str, path: Path, element: Element | None, *, many: bool) -> Leaf | Items:
         where, *rest = (part.strip() for part in row.split("|"))
@@ -243,14 +244,14 @@ class _Compiler:
             (key,) = (key for key, value in rows.items() if isinstance(value, list))
             prefer = (key, tuple(rows.pop(key)))
             where = {key: prefer[1]}
-        scope = self.scope(self._with_fragments(rows, path), element)
+        scope = self.scope(self.with_fragments(rows, path), element)
         canonical = tuple(str(row.get("kies") or row["naar"]).split("."))
         if many or prefer or "waar" in row:
             having, required = row.get("met", ""), element.required or element.wanted
             return Items(path, canonical, scope, where, many, prefer, None, having, required)
         return Object(path, canonical, *_facts(element), scope)
 
-    def _with_fragments(self, row: Tree, path: Path) -> Tree:
+    def with_fragments(self, row: Tree, path: Path) -> Tree:
         """The rows with those of the fragments they use; a row of its own goes before."""
         rows = {key: value for key, value in row.items() if key != "gebruik"}
         used = row.get("gebruik", {})
@@ -265,7 +266,7 @@ class _Compiler:
     def _fragment(self, name: str, path: Path) -> Tree:
         if name not in self.shared.fragments:
             raise self._wrong(path, f"kent geen fragment {name!r}")
-        return self._with_fragments(self.shared.fragments[name], path)
+        return self.with_fragments(self.shared.fragments[name], path)
 
     def _find(self, element: Element, names: Path) -> Element | None:
         """The element at the path; None for an attribute or for text."""

@@ -231,8 +231,8 @@ class Items:
         if self.prefer is None:
             return None
         key, order = self.prefer
-        ranks = [(order.index(x[key]), n) for n, x in enumerate(items) if x.get(key) in order]
-        return min(ranks, default=None)
+        fit = ((x, n) for n, x in enumerate(items) if not self.having or self.having in x)
+        return min(((order.index(x[key]), n) for x, n in fit if x.get(key) in order), default=None)
 
     def render(self, item: Tree, out: Tree, path: str, account: Account) -> bool:
         """Write the item; False where it has no place, or another has it already."""

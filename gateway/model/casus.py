@@ -26,10 +26,10 @@ Triagebesluit = Annotated[str, Lijst("triagebesluit")]
 
 
 class Casuslid(Deel):
-    """Somebody the casus is about (hoofdpersoon, gezinslid) or of the directe kring (BGS 2.19)."""
+    """Somebody the casus is about (hoofdpersoon, gezinslid) or of the directe kring (BGS 2.19). SOH has no role."""
 
     sleutel: str = wgs(GEEN)
-    rol: Casusrol = wgs(Wgs.RELATIES)
+    rol: Casusrol | None = wgs(Wgs.RELATIES, default=None)
     relatie: Relatie | None = wgs(Wgs.RELATIES, default=None)
     persoon: Natuurlijkpersoon = wgs(GEEN)
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from gateway.model.gebeurtenis import Spelling
+
 
 @dataclass(frozen=True, slots=True)
 class Partner:
@@ -11,7 +13,8 @@ class Partner:
     `dialects` maps a canonical kind to the dialects it gets it in, by preference and with a space
     between; `"*"` is for every other kind. `dialect#root` picks one document of a dialect, and the
     key `kind@root` is for the answer to a document of that root. `sends` and `receives` are the
-    agreement. `transport` is `push` (with `url`), `postbus`, or `map`: a folder. `senders` holds the
+    agreement. `transport` is `push` (with `url`), `postbus`, `map`: a folder, or `events`: at `url` it
+    is told that there is something to read (SOH), in the `spelling` it wants. `senders` holds the
     StUF `organisatie` values this partner may write documents as, beside its own OIN. `gemeenten` are
     the codes a gemeente goes by: what is about one of them is for it, whatever house works there.
     """
@@ -29,6 +32,7 @@ class Partner:
     senders: frozenset[str] = frozenset()
     gemeenten: frozenset[str] = frozenset()
     deadline_hours: float = 72.0
+    spelling: Spelling = "soh"
 
     def dialects_for(self, kind: str, asked: str = "") -> list[str]:
         """

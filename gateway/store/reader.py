@@ -10,7 +10,7 @@ from sqlalchemy import Engine, Exists, Select, Text, cast, exists, func, or_, se
 from gateway.errors import NotFound
 from gateway.ports import Bodies, DeliveryRecord, Event, MessageRecord, Query, State, StoredReceipt
 from gateway.store.engine import reading
-from gateway.store.tables import attempt, body, delivery, event, message, receipt, rendered
+from gateway.store.tables import alias, attempt, body, delivery, event, message, receipt, rendered
 
 M, D = message.c, delivery.c
 MESSAGE = [M[field.name] for field in fields(MessageRecord)]
@@ -45,6 +45,12 @@ class Reader:
     def find_receipt(self, signer_oin: str, message_id: str) -> StoredReceipt | None:
         stored = select(M.id, M.digest, receipt.c.receipt).join_from(message, receipt)
         row = self._one(stored.where(M.message_id == message_id, M.signer_oin == signer_oin))
+        return StoredReceipt(*row) if row else None
+
+    def find_named(self, oin: str, name: str) -> StoredReceipt | None:
+        stored = select(M.id, M.digest, receipt.c.receipt).select_from(message.join(receipt))
+        stored = stored.join(alias, alias.c.message == M.id)
+        row = self._one(stored.where(alias.c.oin == oin, alias.c.name == name))
         return StoredReceipt(*row) if row else None
 
     def question_from(self, message_id: str, *, answered_by: str) -> MessageRecord | None:

@@ -8,11 +8,11 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.errors import DeadlinePassed, StoreUnavailable
-from gateway.ports import FINAL, NewMessage, Outcome, Rendered, State, StoredReceipt
-from gateway.store.engine import writing
+from gateway.ports import FINAL, DeliveryRecord, NewMessage, Outcome, Rendered, State, StoredReceipt
+from gateway.store.engine import upsert, writing
 from gateway.store.lanes import change, enqueue, lock, log, release, retire, supersede, values
 from gateway.store.reader import IN_POSTBUS, Reader, Rows
-from gateway.store.tables import Step, attempt, body, delivery, message, receipt, rendered
+from gateway.store.tables import Step, alias, attempt, body, delivery, message, receipt, rendered
 
 D = delivery.c
 LEASED = (D.state == State.ONDERWEG, D.due.is_not(None))
@@ -26,11 +26,18 @@ class SqlStore(Reader):
             with writing(self._engine) as sql:
                 _insert(sql, message)
         except StoreUnavailable as error:
-            broken = isinstance(error.__cause__, IntegrityError)
-            if broken and (first := self.find_receipt(message.signer_oin, message.message_id)):
-                return first
+            if isinstance(error.__cause__, IntegrityError):
+                known = (self.find_named(message.signer_oin, name) for name in message.names)
+                first = self.find_receipt(message.signer_oin, message.message_id)
+                if first := first or next(filter(None, known), None):
+                    return first
             raise  # unless the rule that was broken is "an id is used once"
         return None
+
+    def add_name(self, oin: str, name: str, message: str) -> None:
+        with writing(self._engine) as sql:
+            row = upsert(sql, alias).values(oin=oin, name=name, message=message)
+            sql.execute(row.on_conflict_do_nothing())
 
     def refused(self, *, sender: str, code: str, digest: str, at: datetime) -> None:
         with writing(self._engine) as sql:
@@ -88,6 +95,11 @@ class SqlStore(Reader):
             change(sql, row, step, now, detail=outcome.code, **values(outcome, delivery))
             return release(sql, row.lane, now=now) if state in FINAL else []
 
+    def note_reading(self, record: DeliveryRecord, *, how: str, now: datetime) -> None:
+        with writing(self._engine) as sql:
+            ids = {"message": record.message.id, "delivery": record.id}
+            log(sql, Step.GELEZEN, now, detail=f"{record.receiver}: {how}", **ids)
+
     def requeue(self, delivery_id: str, *, actor: str, now: datetime) -> bool:
         parked = {"state": State.GEPARKEERD, "reason": "wacht op zijn beurt"}
         with writing(self._engine) as sql:
@@ -117,6 +129,8 @@ def _insert(sql: Connection, new: NewMessage) -> None:
     sql.execute(insert(message), values(new, message))
     for table in (body, receipt):
         sql.execute(insert(table), {"message": new.id, **values(new, table)})
+    for name in new.names:
+        sql.execute(insert(alias), {"oin": new.signer_oin, "name": name, "message": new.id})
     log(sql, Step.AANGENOMEN, new.received_at, message=new.id, detail=new.kind)
     if new.replaces:
         supersede(sql, new.replaces, new.signer_oin, by=new.message_id, now=new.received_at)

@@ -24,6 +24,7 @@ class Step(StrEnum):
     TERUGGEGEVEN = "teruggegeven"  # claimed, but the bus did not take it
     GERENDERD = "gerenderd"
     IN_POSTBUS = "in-postbus"
+    GELEZEN = "gelezen"
     AFGELEVERD = "afgeleverd"
     WACHT = "wacht"
     DOOD = "dood"
@@ -94,6 +95,14 @@ message = sa.Table(
 body = _bytes("body", "message", "wrapped_key", "sealed_jws", "sealed_document", "sealed_canonical")
 rendered = _bytes("rendered", "delivery", "sealed")
 receipt = _bytes("receipt", "message", "receipt")
+
+# Other names of messages: ids under which they were offered again, and digests of their content.
+alias = sa.Table(
+    "alias",
+    metadata,
+    *(sa.Column(name, sa.Text, primary_key=True) for name in ("oin", "name")),
+    _of("message", nullable=False),
+)
 
 # One row a lane: its last sequence number, and the lock under which the lane changes.
 lane = sa.Table(
