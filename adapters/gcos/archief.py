@@ -79,7 +79,7 @@ def _members(document: bytes, known: Collection[str]) -> Iterator[tuple[str, zip
         for entry in entries:
             try:
                 yield entry.filename, archive.open(entry)  # type: ignore[misc]
-            except (zipfile.BadZipFile, RuntimeError, OSError) as error:
+            except (zipfile.BadZipFile, ValueError, RuntimeError, OSError) as error:
                 what = "Het bestand in de zip is beschadigd, versleuteld of vreemd ingepakt."
                 raise InvalidDocument(what, path=entry.filename) from error
 

@@ -26,7 +26,10 @@ Triagebesluit = Annotated[str, Lijst("triagebesluit")]
 
 
 class Casuslid(Deel):
-    """Somebody the casus is about (hoofdpersoon, gezinslid) or of the directe kring (BGS 2.19). SOH has no role."""
+    """
+    Somebody the casus is about (hoofdpersoon, gezinslid) or of the directe kring (BGS art. 2.19);
+    without `rol` where the partner does not say which (SOH).
+    """
 
     sleutel: str = wgs(GEEN)
     rol: Casusrol | None = wgs(Wgs.RELATIES, default=None)
