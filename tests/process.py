@@ -66,12 +66,13 @@ def free_ports(count: int) -> list[str]:
 
 @contextmanager
 def world(folder: Path, **bus: str) -> Iterator[tuple[Settings, Process]]:
-    port, management, landelijk = free_ports(3)
+    port, management, landelijk, reclassering = free_ports(4)
     make_directory(
         folder,
         port=port,
         management_port=management,
         landelijk_port=landelijk,
+        reclassering_port=reclassering,
         retry_ladder="[1, 2]",
         **bus,
     )

@@ -41,6 +41,8 @@ SCENES = (
     "return (BIJ)",
     "correction",
     "re-integration plan",
+    "report by an event",
+    "outcome of the overleg",
 )
 
 
@@ -62,6 +64,7 @@ def assert_as_told(result: subprocess.CompletedProcess[str]) -> None:
     assert result.stdout.count("signed refusal:") == 3
     assert "certificaat-geweigerd" in result.stdout, "one wrong certificate is refused by us"
     assert "certificate revoked" in result.stdout, "and one by TLS"
+    assert "announced, and read over mutual TLS" in result.stdout, "an event of SOH"
 
 
 def test_the_demo_goes_as_told(tmp_path: Path) -> None:
@@ -71,7 +74,7 @@ def test_the_demo_goes_as_told(tmp_path: Path) -> None:
     assert "doelbinding: Wgs art. 2.28" in result.stdout, "one message's way, step by step"
     kept = tmp_path / "demo" / "simulators"
     assert len((kept / "zsm" / "ledger.jsonl").read_text().splitlines()) == 4
-    assert len((kept / "landelijk" / "ledger.jsonl").read_text().splitlines()) == 7
+    assert len((kept / "landelijk" / "ledger.jsonl").read_text().splitlines()) == 8
     log = (tmp_path / "demo" / "gateway.log").read_text()
     assert "message_accepted" in log
     assert not re.search(JAN.bsn + "|" + JAN.surname, log)

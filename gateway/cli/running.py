@@ -16,7 +16,9 @@ from gateway.bootstrap import Gateway, build
 from gateway.cli.output import HERE, Dir, Json, records
 from gateway.settings import load
 
-Who = Literal["zsm", "politie", "veilig-thuis", "dji", "gemeente", "zvh", "landelijk"]
+Who = Literal[
+    "zsm", "politie", "veilig-thuis", "dji", "gemeente", "zvh", "reclassering", "landelijk"
+]
 bus = typer.Typer(help="The bus and its queues.", no_args_is_help=True)
 
 
@@ -53,12 +55,13 @@ def _gateway(directory: Path) -> AbstractContextManager[Gateway]:
 
 
 def simulate(who: Who, dir: Dir = HERE) -> None:
-    """Be a partner until Ctrl-C: zsm, politie and dji begin, the others answer what they get."""
+    """Be a partner until Ctrl-C: zsm, politie, reclassering and dji begin, the others answer what they get."""
     from gateway.simulators.chain import PARTIES, Dji, Politie
     from gateway.simulators.national import National
+    from gateway.simulators.reclassering import Reclassering
     from gateway.simulators.zsm import JAN, NOBODY, PIET, Zsm
 
-    known = {"zsm": Zsm, "landelijk": National, **PARTIES}
+    known = {"zsm": Zsm, "landelijk": National, "reclassering": Reclassering, **PARTIES}
     with known[who](load(dir)) as party:
         typer.echo(f"{who} runs, and keeps what it receives in {party.folder}; Ctrl-C ends it")
         if isinstance(party, Zsm):
@@ -66,6 +69,8 @@ def simulate(who: Who, dir: Dir = HERE) -> None:
                 typer.echo(f"asked about one suspect: {party.ask(suspect).receipt.id}")
         if isinstance(party, Politie):
             typer.echo(f"reported a family: {party.report(_case('PL2000')).receipt.id}")
+        if isinstance(party, Reclassering):
+            typer.echo(f"reported somebody: {party.report(_case('IRIS'))}")
         if isinstance(party, Dji):
             typer.echo(f"announced a return: {party.announce(_case('BIJ')).receipt.id}")
         until_stopped()

@@ -22,11 +22,13 @@ VALUES = {
     "politie_oin": "00000099000000004000",
     "dji_oin": "00000099000000005000",
     "gemeente_oin": "00000099000000006000",
+    "reclassering_oin": "00000099000000007000",
     "zvh_oin": "00000099000000008000",
     "veilig_thuis_oin": "00000099000000014000",  # as in mappings/routing/veilig-thuis.toml
     "port": "8443",
     "management_port": "9443",
     "landelijk_port": "8444",
+    "reclassering_port": "8445",
     "bus": "table",
     "bus_password": "guest",  # RabbitMQ's own default, which works on one machine only
     "retry_ladder": "[10, 60, 600, 3600, 10800]",
@@ -41,6 +43,7 @@ PARTIES = (
     f"veilig-thuis:{VALUES['veilig_thuis_oin']}:Veilig Thuis (ontwikkeling)",
     f"dji:{VALUES['dji_oin']}:DJI (ontwikkeling)",
     f"gemeente:{VALUES['gemeente_oin']}:Gemeente Breda (ontwikkeling)",
+    f"reclassering:{VALUES['reclassering_oin']}:Reclassering (ontwikkeling)",
     f"zvh:{VALUES['zvh_oin']}:ZVH De Baronie (ontwikkeling)",
     f"zsm:{VALUES['zsm_oin']}:OM ZSM (ontwikkeling):rsa",
 )

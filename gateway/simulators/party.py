@@ -123,7 +123,8 @@ class Simulator(Party):
             "time": f"{now.astimezone(STUF_TIME):%Y%m%d%H%M%S%f}"[:17],  # to the millisecond
             "moment": instant(now),
         }
-        text = (files("gateway.simulators") / f"{template}.xml").read_text("utf-8")
+        form = "xml" if self.content_type.endswith("xml") else "json"
+        text = (files("gateway.simulators") / f"{template}.{form}").read_text("utf-8")
         return (
             Template(text).substitute({k: escape(v) for k, v in (texts | values).items()}).encode()
         )
@@ -149,8 +150,8 @@ class Simulator(Party):
         self.client.close()
 
     def start(self) -> None:
-        """Listen, if it is agreed that messages are pushed."""
-        if self.partner.transport == "push":
+        """Listen, if the agreement has an address to send to."""
+        if self.partner.url:
             app, address = FastAPI(openapi_url=None), urlsplit(self.partner.url)
             app.post(address.path)(self._take)
             tls = server_context(self.tls, on_refused=lambda _: None)
@@ -178,7 +179,7 @@ class Simulator(Party):
 
     def step(self) -> None:
         """One round: empty the postbus, and answer what has no answer yet."""
-        if self.partner.transport == "postbus":
+        if self.partner.transport != "push":
             for item in self.client.inbox():
                 with self._going_on(item["id"]):
                     self._fetch(item["id"])
@@ -235,9 +236,9 @@ class Simulator(Party):
                     raise errors.IdReused
                 return (self._received / f"{id}.receipt").read_bytes()
             receipt = self.client.receipt(id, digest)
-            _write(self._received / f"{id}.document", unsealed.document)
-            _write(self._received / f"{id}.envelope", json.dumps(unsealed.envelope).encode())
-            _write(self._received / f"{id}.receipt", receipt)
+            write(self._received / f"{id}.document", unsealed.document)
+            write(self._received / f"{id}.envelope", json.dumps(unsealed.envelope).encode())
+            write(self._received / f"{id}.receipt", receipt)
             line = {"id": id, "digest": digest, "time": instant(datetime.now(UTC))}
             _to_disk(self._ledger, f"{json.dumps(line)}\n".encode(), mode="ab")
             self._accepted[id] = digest
@@ -248,18 +249,18 @@ class Simulator(Party):
         """Send any document; kept before it goes, so that a repeat is the same document."""
         kept = self._sent / f"{id}.document"
         if not kept.exists():
-            _write(kept, document)
+            write(kept, document)
         sent = self.client.send(
             kept.read_bytes(),
             message_id=id,
             kind=kind or self.kind,
             content_type=self.content_type,
         )
-        _write(kept.with_suffix(".receipt"), sent.raw_receipt)
+        write(kept.with_suffix(".receipt"), sent.raw_receipt)
         return sent
 
 
-def _write(file: Path, content: bytes) -> None:
+def write(file: Path, content: bytes) -> None:
     """Whole or not at all: another thread may look into the folder at any moment."""
     fresh = file.with_name(f"{file.name}.new")
     _to_disk(fresh, content, mode="wb")
