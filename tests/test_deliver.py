@@ -11,9 +11,10 @@ import pytest
 
 from gateway import errors
 from gateway.core import outgoing
-from gateway.ports import Answer, State, Taken
+from gateway.model.envelop import Bericht
+from gateway.ports import Answer, Loss, Rendered, State, Taken
 
-from .world import World
+from .world import DIALECT, JsonAdapter, World
 
 
 def test_a_message_arrives_once_with_a_verified_receipt(world: World) -> None:
@@ -194,6 +195,33 @@ def test_what_the_receiver_cannot_express_is_dead(world: World) -> None:
     world.send()
     world.wire_up(dialects={"iets-anders/1": world.adapter})
     assert [(o.state, o.code) for o in world.run()] == [(State.DOOD, "niet-uitdrukbaar")]
+
+
+class Poor(JsonAdapter):
+    """A dialect without a place for the person."""
+
+    def render(self, bericht: Bericht, root: str = "") -> Rendered:
+        made = super().render(bericht, root)
+        return replace(made, dialect="arm/1", loss=(Loss("data.verzoek.persoon"),))
+
+
+@pytest.mark.parametrize(
+    ("spoken", "state", "code"),
+    [("arm/1", State.DOOD, "niet-uitdrukbaar"), (f"arm/1 {DIALECT}", State.AFGELEVERD, "")],
+)
+def test_what_must_arrive_is_said_in_the_next_dialect_or_not_at_all(
+    world: World, spoken: str, state: State, code: str
+) -> None:
+    world.partners["landelijk"] = replace(world.partner("landelijk"), dialects={"*": spoken})
+    world.wire_up(dialects={"arm/1": Poor(), DIALECT: world.adapter})
+    accepted = world.send()
+
+    assert [(o.state, o.code) for o in world.run()] == [(state, code)]
+    if state is State.DOOD:
+        assert "data.verzoek.persoon" in world.delivery(accepted).reason
+        assert world.wire.digests == []
+    else:
+        assert DIALECT == world.delivery(accepted).dialect
 
 
 def test_what_is_not_allowed_any_more_is_not_sent(world: World) -> None:

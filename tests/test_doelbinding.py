@@ -12,6 +12,7 @@ from gateway.errors import NotAllowed
 from gateway.model import SOORTEN, lees, schrijf
 from gateway.model.envelop import Bericht, type_of
 from gateway.model.partner import Partner
+from gateway.ports import Loss
 from gateway.resources import folder
 
 POLICY = Policy.read((folder("mappings") / "doelbinding.toml").read_text("utf-8"))
@@ -165,3 +166,15 @@ def test_18a_and_18b_go_to_their_own_recipients(message: Bericht, allowed: set[s
 def test_every_kind_has_a_rule() -> None:
     assert set(SOORTEN) == {kind for rule in POLICY.regel for kind in rule.soort}
     assert set(SOORTEN) == set(POLICY.soort)
+
+
+def test_what_must_arrive_is_what_the_message_is_about() -> None:
+    ruling = POLICY.decide(melding(), partner("politie"), partner("veilig-thuis"), TODAY)
+
+    def missed(*paths: str, how: str = "weg") -> str | None:
+        return ruling.missed([Loss(path, how=how) for path in paths])
+
+    assert "data.betrokkenen" == missed("data.extra", "data.betrokkenen[1]")
+    assert "data.incident" == missed("data.incident")
+    assert missed("data.betrokkenen[0].persoon.nationaliteiten", "data.incident.locatie") is None
+    assert missed("data.situatie", how="afgerond") is None

@@ -149,6 +149,7 @@ def test_the_published_kinds_keep_their_order_and_know_their_question() -> None:
         ('categorieen = ["identificerend", "bsn"]', 'categorieen = ["vrije-tekst"]'),
         ("geldig-tot = 2030-02-28", "geldig-tot = 2020-02-28"),
         ("geldig-tot = 2030-02-28", "geldig-tot = 2030-02-28T00:00:00Z"),
+        ('moet-aankomen = ["data.verzoek.persoon"]', 'moet-aankomen = ["data.schoenmaat"]'),
         ("bewaartermijn-dagen = 30", "bewaartermijn-dagen = true"),
         ("bewaartermijn-dagen = 30", "bewaartermijn-dagen = 0"),
         ("bewaartermijn-dagen = 30", "bewaartermijn-dagen = 1826"),

@@ -18,7 +18,7 @@ from gateway import errors, ports
 from gateway.core import outgoing, samen
 from gateway.core.events import announcement
 from gateway.core.parts import Parts
-from gateway.core.policy import strip
+from gateway.core.policy import Ruling, strip
 from gateway.core.retry import Retry
 from gateway.model.envelop import Bericht
 from gateway.model.gebeurtenis import MEDIA_TYPE
@@ -78,11 +78,11 @@ class Deliverer:
             # (2) a parcel that we signed, for this delivery
             bericht = outgoing.unpack(self.parts, taken.token, record)
             # (3) doelbinding as it is today; the document as it was made the first time
-            receiver, allowed = self._allowed(bericht, record)
+            receiver, ruling, allowed = self._allowed(bericht, record)
             if not record.digest:
                 rest, complete = samen.others(self.parts, record)
                 allowed = self._joined(allowed, rest, complete)
-                made = self._rendered(allowed, record, receiver)
+                made = self._rendered(allowed, record, receiver, ruling)
                 kept = outgoing.keep(self.parts, record, made, [other.id for other in rest])
                 if kept is None:
                     return None  # goes along with another, or another went first
@@ -107,7 +107,7 @@ class Deliverer:
         if complete and not rest:
             return first
         read = ((outgoing.stored(self.parts, record), record) for record in rest)
-        return samen.joined(first, [self._allowed(*each)[1] for each in read], complete=complete)
+        return samen.joined(first, [self._allowed(*each)[2] for each in read], complete=complete)
 
     def _settled(self, record: DeliveryRecord, outcome: Outcome, began: float) -> Outcome:
         outcome = replace(outcome, duration_ms=(time.monotonic() - began) * 1000)
@@ -116,8 +116,8 @@ class Deliverer:
         log.info("delivery_settled", **about, code=outcome.code)
         return outcome
 
-    def _allowed(self, bericht: Bericht, record: DeliveryRecord) -> tuple[Partner, Bericht]:
-        """The receiver and what it may have. Raises NotAllowed when that is less than at accept."""
+    def _allowed(self, bericht: Bericht, record: DeliveryRecord) -> tuple[Partner, Ruling, Bericht]:
+        """The receiver, the ruling and what it may have. Raises NotAllowed when that is less than at accept."""
         sender = self.parts.partners.get(record.message.sender)
         receiver = self.parts.partners.get(record.receiver)
         if sender is None or receiver is None:
@@ -126,17 +126,20 @@ class Deliverer:
         stripped, removed = strip(bericht, ruling)
         if not set(removed) <= set(record.removed):
             raise errors.NotAllowed("De doelbinding is sinds de aanname beperkt.")
-        return receiver, stripped
+        return receiver, ruling, stripped
 
     def _rendered(
-        self, bericht: Bericht, record: DeliveryRecord, receiver: Partner
+        self, bericht: Bericht, record: DeliveryRecord, receiver: Partner, ruling: Ruling
     ) -> ports.Rendered:
-        """In the dialect of the delivery or, if that cannot say it, the receiver's next."""
+        """In the dialect of the delivery or, if that cannot say what must be, the next."""
         failure = errors.NotExpressible(f"{receiver.name} heeft geen dialect voor dit bericht.")
         for wanted in dict.fromkeys((record.dialect, *receiver.dialects_for(bericht.soort))):
             name, _, root = wanted.partition("#")
             try:
-                return self.parts.dialects[name].render(bericht, root)
+                made = self.parts.dialects[name].render(bericht, root)
+                if path := ruling.missed(made.loss):
+                    raise errors.NotExpressible("Dit veld moet aankomen.", path=path)
+                return made
             except errors.NotExpressible as error:
                 failure = error
             except KeyError:

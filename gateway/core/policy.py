@@ -1,7 +1,8 @@
 """Doelbinding: who may share what with whom, on which ground. Default deny."""
 
+import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal, Self
@@ -13,7 +14,7 @@ from gateway.model import SOORTEN
 from gateway.model.envelop import Bericht, Deel
 from gateway.model.partner import Partner
 from gateway.model.toml import Part, Text, explain
-from gateway.model.velden import categorie
+from gateway.model.velden import categorie, velden
 from gateway.model.waarden import GeenWaarde, Wgs
 from gateway.ports import Loss
 
@@ -26,6 +27,8 @@ ABOUT_PERSONS = frozenset(Wgs) - {Wgs.GEEN, Wgs.VRIJE_TEKST}
 
 FLAGS = ("nationaliteit", "skn", "strafbepaling", "melder")
 """Marks of fields (metadata in the model) that pass only where a rule says so."""
+
+_INDEX = re.compile(r"\[[0-9]+\]")
 
 MAX_RETENTION_DAYS = 5 * 365  # Wgs art. 1.8(7): at most five years after first processing
 
@@ -62,8 +65,9 @@ class Rule(Part, strict=True):
     """
     One `[[regel]]`: between roles, while its convenant is in force.
 
-    With `alle` every category passes, and so free text. The last four open what stays closed else:
-    mappings/doelbinding.toml says what each is for.
+    With `alle` every category passes, and so free text. `moet_aankomen` names canonical fields: a
+    message that would arrive without one is refused, or said in another dialect. The others open
+    what stays closed else: mappings/doelbinding.toml says what each is for.
     """
 
     soort: list[Kind] = Field(min_length=1)
@@ -75,6 +79,7 @@ class Rule(Part, strict=True):
     grondslag: list[Text] = Field(min_length=1)
     categorieen: tuple[Category, ...] = Field((), strict=False)
     alle: bool = False
+    moet_aankomen: tuple[str, ...] = Field((), strict=False)
     bewaartermijn_dagen: int = Field(gt=0, le=MAX_RETENTION_DAYS)
     nationaliteit: bool = False
     skn: bool = False
@@ -86,6 +91,10 @@ class Rule(Part, strict=True):
     def _says_what_passes(self) -> Self:
         if self.alle == bool(self.categorieen):
             raise ValueError("a rule has either categorieen or alle")
+        fields = [f"{field}." for kind in self.soort for field in velden(SOORTEN[kind])]
+        for path in self.moet_aankomen:
+            if not any(field.startswith(f"{path}.") for field in fields):
+                raise ValueError(f"a rule demands {path!r}, which no kind of it has")
         return self
 
 
@@ -98,6 +107,12 @@ class Ruling:
     categories: frozenset[Wgs]
     closed: frozenset[str]  # those of FLAGS that do not pass
     not_before: date | None = None  # held until then (Bjsg art. 11a lid 3)
+    must: tuple[str, ...] = ()  # fields that must arrive
+
+    def missed(self, lost: Iterable[Loss]) -> str | None:
+        """The first field that must arrive and is gone, by itself or with all it is part of."""
+        gone = [f"{_INDEX.sub('', entry.path)}." for entry in lost if entry.how == "weg"]
+        return next((path for path in self.must if f"{path}.".startswith(tuple(gone))), None)
 
 
 class Added(Part, strict=True):
@@ -181,7 +196,8 @@ class Policy(Part, strict=True):
                 categories = ABOUT_PERSONS if rule.alle else frozenset(map(Wgs, rule.categorieen))
                 closed = {flag for flag in FLAGS if not getattr(rule, flag)}
                 held = _held(bericht, rule.vooraf_dagen)
-                return Ruling(grounds, destroy_by, categories, frozenset(closed), held)
+                must = rule.moet_aankomen
+                return Ruling(grounds, destroy_by, categories, frozenset(closed), held, must)
         raise NotAllowed(f"Geen geldige regel voor {kind} van {sender.role} naar {receiver.role}.")
 
 
@@ -203,6 +219,8 @@ def strip(bericht: Bericht, ruling: Ruling) -> tuple[Bericht, tuple[Loss, ...]]:
     removed: dict[Loss, None] = {}
     allowed = {Wgs.GEEN, *ruling.categories, *everything}
     data = _strip(bericht.data, allowed, ruling.closed, "data", removed)
+    if path := ruling.missed(removed):
+        raise NotAllowed("De ontvanger mag niet krijgen waar het bericht om gaat.", path=path)
     return bericht.model_copy(update={"data": data}), tuple(removed)
 
 
