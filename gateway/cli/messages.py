@@ -81,7 +81,7 @@ def way(store: Store, message: MessageRecord) -> dict[str, Any]:
     """All that is known of a message without opening it: record, deliveries, every step in order."""
     deliveries, m = store.deliveries_of(message.id), message
     steps: list[tuple[datetime, str, str]] = [
-        (m.received_at, "received", f"from {m.sender}, verified seal of OIN {m.signer_oin}"),
+        (m.received_at, "received", f"from {m.sender}, known to be OIN {m.signer_oin}"),
         (m.received_at, "read", f"{m.root} ({m.dialect}) as {m.kind}; lost: {lost(m.loss)}"),
         (m.received_at, "allowed", f"doelbinding: {m.grounds}; kept until {m.destroy_by}"),
     ]
