@@ -27,7 +27,10 @@ from gateway.formats.tree import EMPTY
 BASE = "https://zvh.example/fhir"
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 NOTHING = {"url": f"{BASE}/StructureDefinition/leeg", "valueBoolean": True}
-"""Stands where FHIR wants an element and there is nothing to say, not even why."""
+"""Stands where there is no value, and nobody says why."""
+
+HOLLOW = {"url": f"{BASE}/StructureDefinition/zonder-inhoud", "valueBoolean": True}
+"""Stands in an object of which nothing is known but that it is there: FHIR has no empty ones."""
 
 QUALIFIER = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-qualifier"
 Json = dict[str, Any]

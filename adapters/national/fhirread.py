@@ -14,6 +14,7 @@ MAX_VALUES = 200_000
 """Objects visited: what is referred to twice is read twice. A casus of ours has some thousands."""
 
 _UNREAD = {"resourceType", "id", "contained"}
+_SILENT = (forms.NOTHING, forms.HOLLOW)
 _REFUSED = {"modifierExtension", "implicitRules"}
 NO_PLACE = "Dit veld kent onze vorm van FHIR niet."
 
@@ -101,7 +102,7 @@ class Reader:
             if key in _UNREAD:
                 continue
             if prop is None or key == "extension" and prop.get("fhir") != "extensions":
-                if key != "extension" or any(one != forms.NOTHING for one in forms.extensions(value)):
+                if key != "extension" or any(one not in _SILENT for one in forms.extensions(value)):
                     self._lost(here)
             elif "const" in prop:
                 if not forms.fits(prop["const"], raw):
@@ -159,8 +160,12 @@ class Reader:
         if prop["type"] == "array":
             if not isinstance(raw, list):
                 raise InvalidDocument("Hier hoort een lijst te staan.", path=place)
-            return [self._value(prop["items"], one, f"{place}[{n}]") for n, one in enumerate(raw)]
-        return self._object(prop, raw, place) if prop["type"] == "object" else raw
+            return [self._object(prop["items"], one, f"{place}[{n}]") for n, one in enumerate(raw)]
+        if prop["type"] != "object":
+            return raw
+        alone = isinstance(raw, dict) and raw.keys() == {"extension"}
+        why = forms.reason(raw) if alone else None
+        return self._object(prop, raw, place) if why is None else Nil(why)
 
     def _coded(self, form: str, prop: Json, raw: Any, place: str) -> Any:
         why = forms.reason(raw)
@@ -216,10 +221,13 @@ class Reader:
             here = f"{place}[{number}]" if listed else place
             name, found = self._slice(prop, one, here)
             if name is None:
-                if one != forms.NOTHING and not (prop["fhir"] == "reference" and forms.reason(one) is not None):
+                if one not in _SILENT and forms.extensions(one) != [forms.HOLLOW]:
                     self._lost(here)
             elif prop["properties"][name].get("type") == "array":
-                tree.setdefault(name, []).append(found)
+                if isinstance(found, Nil):
+                    self._lost(here)
+                elif found is not None:
+                    tree.setdefault(name, []).append(found)
             elif name in tree or f"_{name}" in tree:
                 self._lost(here)
             else:
@@ -233,6 +241,8 @@ class Reader:
         form, names = prop["fhir"], prop["properties"]
         if form == "reference":
             target = self._target(one, place)
+            if target is None and len(names) == 1 and (why := forms.reason(one)) is not None:
+                return next(iter(names)), Nil(why)
             kind = self._known[target][1]["resourceType"] if target else None
             if kind not in names or target is None:
                 return None, None
@@ -253,15 +263,15 @@ class Reader:
         return name, self._extension(forms.items(names[name]), one, place) if name else None
 
     def _extension(self, prop: Json, one: Json, place: str) -> Any:
-        key = forms.value_key(prop)
+        key, why = forms.value_key(prop), forms.reason(one)
+        if why is not None and one.keys() == {"url", "extension"} and len(one["extension"]) == 1:
+            return Nil(why)
         if not key:
             self._budget -= 1
             self._rest(one, {"url", "extension"}, place)
             return self._sliced({**prop, "fhir": "extensions", "nested": True}, forms.extensions(one), place)
         if key not in one:
-            why = forms.reason(one)
-            if why is None:
-                self._lost(place)
-            return None if why is None else Nil(why)
+            self._lost(place)
+            return None
         self._rest(one, {"url", key}, place)
         return self._value(prop, one[key], f"{place}.{key}")

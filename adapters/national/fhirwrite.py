@@ -38,9 +38,7 @@ class Writer:
         name = f"urn:uuid:{uuid5(_SPACE, f'{self._message}|{place}')}"
         entry: Json = {"fullUrl": name}
         self._entries.append(entry)
-        inside = self._object(schema, tree, place)
-        inside = {} if inside == forms.absent("") else inside
-        entry["resource"] = {"resourceType": kind, **inside}
+        entry["resource"] = {"resourceType": kind, **self._object(schema, tree, place)}
         return {"reference": name}
 
     def _object(self, schema: Json, tree: Json, place: str) -> Json:
@@ -62,7 +60,7 @@ class Writer:
                 self._named(key, prop, found, out)
             elif (value := self._value(prop, found, f"{place}/{key}")) not in ([], None):
                 out[key] = value
-        return out or forms.absent("")
+        return out or {"extension": [forms.HOLLOW]}
 
     def _status(self, key: str, prop: Json, tree: Json, out: Json) -> None:
         group, name = prop["from"].split("/")
@@ -72,7 +70,7 @@ class Writer:
             out[f"_{key}"] = forms.absent("")
 
     def _absent(self, key: str, prop: Json, why: str, out: Json) -> None:
-        if prop.get("fhir"):
+        if prop.get("fhir") or prop["type"] == "object":
             out[key] = [forms.absent(why)] if prop.get("many") else forms.absent(why)
         else:
             out[f"_{key}"] = forms.absent(why)
@@ -108,6 +106,8 @@ class Writer:
 
     def _slice(self, prop: Json, name: str, sub: Json, one: Any, why: str | None, place: str) -> Json:
         match prop["fhir"]:
+            case "reference" if why is not None:
+                return forms.absent(why)
             case "reference":
                 return self._resource(name, sub, one, place)
             case "slices":
@@ -120,9 +120,9 @@ class Writer:
             return {**head, **forms.absent(why)}
         if key := forms.value_key(sub):
             value = self._value({**sub, "many": False}, one, f"{place}/{name}")
-            return {**head, key: forms.absent("") if value is None else value}
+            return {**head, key: {"extension": [forms.HOLLOW]} if value is None else value}
         inner = {**sub, "fhir": "extensions", "nested": True}
-        return {**head, "extension": self._sliced(inner, one, f"{place}/{name}") or [forms.NOTHING]}
+        return {**head, "extension": self._sliced(inner, one, f"{place}/{name}") or [forms.HOLLOW]}
 
     def _named(self, key: str, prop: Json, found: Json, out: Json) -> None:
         names = prop["properties"]

@@ -4,7 +4,7 @@ The shape of a JSON document as a tree of frozen elements, compiled from its JSO
 The same elements as those of an XSD (`gateway.formats.structure`), so that one engine of mappings
 serves both. A schema of ours uses `type`, `properties`, `items`, `required`, `const`, `$ref` to its own
 `$defs`, and two words of our own: `altijd` (the field is written, also when it has no value) and
-`geenWaarde` on the whole (a field `x` without value may say why under `_x`).
+`geenWaarde` (a field `x` without value may say why under `_x`; on the whole, or false on one field).
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def _element(name: str, schema: Schema, *, reasons: bool, required: bool) -> Ele
     }
     kind = item.get("type", "string")
     leaf = kind != "object"
+    reasons = reasons and item.get("geenWaarde", True)
     null = isinstance(kind, list) and "null" in kind
     return Element(
         name,
@@ -60,7 +61,7 @@ def _element(name: str, schema: Schema, *, reasons: bool, required: bool) -> Ele
         required=required,
         wanted=required,
         repeats=repeats,
-        nillable=leaf and (reasons or null),
+        nillable=reasons or null,
         leaf=leaf,
         collapse=False,
         children=children,
@@ -68,7 +69,7 @@ def _element(name: str, schema: Schema, *, reasons: bool, required: bool) -> Ele
         fixed={},
         defaults={},
         attributes=(),
-        reason="_" if leaf and reasons else None,
+        reason="_" if reasons else None,
         attribute_by_tag={},
         namespaces={},
     )
