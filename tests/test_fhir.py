@@ -22,8 +22,10 @@ try:
 except ImportError:
     fhirkit = None
 
-ORDER = {"betrokkenen": ("positie", ("onderwerp", "betrokken", "overig")),
-         "leden": ("rol", ("hoofdpersoon", "gezinslid", "kring"))}
+ORDER = {
+    "betrokkenen": ("positie", ("onderwerp", "betrokken", "overig")),
+    "leden": ("rol", ("hoofdpersoon", "gezinslid", "kring")),
+}
 
 
 def issues(document: bytes) -> list[str]:
@@ -49,10 +51,14 @@ def visible(value: Any) -> Any:
 
 @cache
 def _messages(kind: str) -> st.SearchStrategy[dict[str, Any]]:
-    return kinds(kind, SPECIAL | {
-        "mediatype": lambda _: st.just("application/pdf"),
-        "inhoud": lambda _: st.just("JVBERi0xLjQK"),
-    }).map(visible)
+    return kinds(
+        kind,
+        SPECIAL
+        | {
+            "mediatype": lambda _: st.just("application/pdf"),
+            "inhoud": lambda _: st.just("JVBERi0xLjQK"),
+        },
+    ).map(visible)
 
 
 @pytest.mark.parametrize("kind", SOORTEN_FHIR)

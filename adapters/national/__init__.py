@@ -1,9 +1,10 @@
-"""The national system: landelijk/1.0, the canonical CloudEvent itself."""
+"""The national system: landelijk/1.0, the canonical CloudEvent itself, and fhir/4.0 for care."""
 
 import functools
 
 import orjson
 
+from adapters.national.fhir import FHIR_4
 from gateway.errors import UnknownDocument
 from gateway.formats import jsondoc
 from gateway.model import SOORTEN, json_schema, lees, schrijf
@@ -56,4 +57,4 @@ def _schema(kind: str) -> jsondoc.JsonSchema:
     return jsondoc.JsonSchema(json_schema(kind))
 
 
-ADAPTER = Adapter("national", (Landelijk(),))
+ADAPTER = Adapter("national", (Landelijk(), FHIR_4))

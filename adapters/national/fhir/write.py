@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from adapters.national import fhirforms as forms
-from adapters.national.fhirforms import Json
+from adapters.national.fhir import forms
+from adapters.national.fhir.forms import Json
+from adapters.national.fhir.names import write_given
 
 _SPACE = uuid5(NAMESPACE_URL, forms.BASE)
 
@@ -25,7 +26,9 @@ class Writer:
     def write(self, schema: Json, tree: Json) -> Json:
         """The Bundle, not validated."""
         bundle = self._object(schema, {k: v for k, v in tree.items() if k != "MessageHeader"}, "")
-        self._resource("MessageHeader", schema["properties"]["MessageHeader"], tree["MessageHeader"], "")
+        self._resource(
+            "MessageHeader", schema["properties"]["MessageHeader"], tree["MessageHeader"], ""
+        )
         people = (e["fullUrl"] for e in self._entries if e["resource"]["resourceType"] == "Patient")
         subject = next(people, None)
         for link in self._links:
@@ -104,7 +107,9 @@ class Writer:
                 out.append(self._slice(prop, name, forms.items(sub), one, None, here))
         return out
 
-    def _slice(self, prop: Json, name: str, sub: Json, one: Any, why: str | None, place: str) -> Json:
+    def _slice(
+        self, prop: Json, name: str, sub: Json, one: Any, why: str | None, place: str
+    ) -> Json:
         match prop["fhir"]:
             case "reference" if why is not None:
                 return forms.absent(why)
@@ -125,23 +130,17 @@ class Writer:
         return {**head, "extension": self._sliced(inner, one, f"{place}/{name}") or [forms.HOLLOW]}
 
     def _named(self, key: str, prop: Json, found: Json, out: Json) -> None:
-        names = prop["properties"]
-        if prop["fhir"] == "parts":
-            text = " ".join(found[name] for name in prop.get("order", names) if name in found)
-            beside = {"extension": self._sliced({**prop, "fhir": "extensions", "nested": False}, found, "")}
-            pair: tuple[Any, Any] = (text or None, beside)
-            if prop.get("many"):
-                pair = ([text or None], [beside])
-                pair = pair if text else (None, [beside])
+        texts: Any
+        beside: Any
+        if prop["fhir"] == "given":
+            texts, beside = write_given(prop, found)
         else:
-            known = [name for name in names if name in found or f"_{name}" in found]
-            how = {name: {"url": forms.QUALIFIER, "valueCode": names[name]["code"]} for name in known}
-            texts = [found.get(name) for name in known]
-            extra = [
-                {"extension": [how[name], *(forms.absent(found[f"_{name}"])["extension"] if name not in found else ())]}
-                for name in known
-            ]
-            pair = (texts if any(texts) else None, extra)
-        if pair[0]:
-            out[key] = pair[0]
-        out[f"_{key}"] = pair[1]
+            order = prop.get("order") or list(prop["properties"])
+            texts = " ".join(found[name] for name in order if name in found)
+            parts = {**prop, "fhir": "extensions", "nested": False}
+            beside = {"extension": self._sliced(parts, found, "")}
+            if prop.get("many"):
+                texts, beside = texts and [texts], [beside]
+        if texts:
+            out[key] = texts
+        out[f"_{key}"] = beside

@@ -9,10 +9,10 @@ from urllib.parse import quote, unquote
 
 import orjson
 
-from adapters.national import fhirforms as forms
-from adapters.national.fhirforms import Json
-from adapters.national.fhirread import Reader
-from adapters.national.fhirwrite import Writer
+from adapters.national.fhir import forms
+from adapters.national.fhir.forms import Json
+from adapters.national.fhir.read import Reader
+from adapters.national.fhir.write import Writer
 from gateway import errors
 from gateway.formats import codes, jsondoc, jsontree
 from gateway.formats.eigen import CONVERTERS
@@ -29,8 +29,23 @@ SOORTEN_FHIR = ("melding", "meldinguitkomst", "casus", "bij-melding", "dr-plan")
 
 RESOURCES = frozenset(
     {
-        *("Bundle", "MessageHeader", "Patient", "RelatedPerson", "Practitioner", "PractitionerRole"),
-        *("Organization", "ServiceRequest", "Task", "EpisodeOfCare", "CareTeam", "CarePlan", "Flag"),
+        *(
+            "Bundle",
+            "MessageHeader",
+            "Patient",
+            "RelatedPerson",
+            "Practitioner",
+            "PractitionerRole",
+        ),
+        *(
+            "Organization",
+            "ServiceRequest",
+            "Task",
+            "EpisodeOfCare",
+            "CareTeam",
+            "CarePlan",
+            "Flag",
+        ),
         *("Encounter", "Location", "DocumentReference", "Provenance", "Consent"),
     }
 )
@@ -105,6 +120,7 @@ class Fhir:
         nested = jsontree.to_json(tree, _structure(kind))
         bundle = Writer(bericht.id).write(_schema(kind), nested)
         try:
+            _validator(kind).validate(nested)
             _check(bundle)
         except errors.InvalidDocument as error:
             raise errors.NotExpressible(error.detail, path=error.path) from error
@@ -125,13 +141,13 @@ class Fhir:
 
 def _kind(bundle: Any) -> str | None:
     """The kind a Bundle is about, by the event of its first entry."""
-    here = bundle
-    for step in ("entry", 0, "resource", "eventCoding"):
-        wanted = list if step == 0 else dict
-        if not isinstance(here, wanted) or not here or (step != 0 and step not in here):
-            return None
-        here = here[step]
-    if bundle.get("resourceType") != "Bundle" or not isinstance(here, dict):
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        return None
+    here = bundle.get("entry")
+    here = here[0] if isinstance(here, list) and here else None
+    for step in ("resource", "eventCoding"):
+        here = here.get(step) if isinstance(here, dict) else None
+    if not isinstance(here, dict):
         return None
     known = here.get("system") == f"{forms.BASE}/CodeSystem/bericht"
     return next((k for k in SOORTEN_FHIR if known and here.get("code") == k), None)
@@ -159,7 +175,9 @@ def _check(bundle: Json) -> None:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         # the name of an unknown field is the sender's text
         steps = first["loc"][:-1] if first["type"] == "extra_forbidden" else first["loc"]
-        path = ".".join(str(step) for step in steps if isinstance(step, int) or _PLAIN.fullmatch(step))
+        path = ".".join(
+            str(step) for step in steps if isinstance(step, int) or _PLAIN.fullmatch(step)
+        )
         rule = _RULES.get(first["type"], "De waarde voldoet niet aan FHIR R4")
         raise errors.InvalidDocument(f"{rule}.", path=re.sub(r"\.(\d+)", r"[\1]", path)) from None
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):

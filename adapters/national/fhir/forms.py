@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.errors import InvalidDocument
 from gateway.formats import codes
 from gateway.formats.tree import EMPTY
 
@@ -32,9 +33,12 @@ NOTHING = {"url": f"{BASE}/StructureDefinition/leeg", "valueBoolean": True}
 HOLLOW = {"url": f"{BASE}/StructureDefinition/zonder-inhoud", "valueBoolean": True}
 """Stands in an object of which nothing is known but that it is there: FHIR has no empty ones."""
 
-QUALIFIER = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-qualifier"
 Json = dict[str, Any]
-_COMPLEX = {"concept": "valueCodeableConcept", "coding": "valueCoding", "reference": "valueReference"}
+_COMPLEX = {
+    "concept": "valueCodeableConcept",
+    "coding": "valueCoding",
+    "reference": "valueReference",
+}
 
 
 def items(prop: Json) -> Json:
@@ -86,7 +90,9 @@ def extensions(value: Any) -> list[Json]:
 def fits(const: Any, value: Any) -> bool:
     """Whether the value says what the constant says, and perhaps more (a display)."""
     if isinstance(const, dict):
-        return isinstance(value, dict) and all(k in value and fits(c, value[k]) for k, c in const.items())
+        return isinstance(value, dict) and all(
+            k in value and fits(c, value[k]) for k, c in const.items()
+        )
     if isinstance(const, list):
         return isinstance(value, list) and all(any(fits(c, v) for v in value) for c in const)
     return bool(const == value)
@@ -101,3 +107,21 @@ def resources(value: Any, place: str = "") -> Iterator[tuple[str, Json]]:
             inside.append((f"entry[{n}].resource", entry["resource"]))
     for step, one in inside:
         yield from resources(one if isinstance(one, dict) else {}, f"{place}.{step}".strip("."))
+
+
+def follow(prop: Json, code: Any, tree: Json, place: str) -> None:
+    """
+    Keep a status of FHIR beside our own word, which says more; where ours is missing, make it.
+
+    Raises InvalidDocument when FHIR's is unknown, or says something else than ours.
+    """
+    group, name = prop["from"].split("/")
+    holder = tree.setdefault(group, {})
+    if name not in holder and f"_{name}" not in holder:
+        found = next((ours for ours, theirs in prop["words"].items() if theirs == code), None)
+        if found is None:
+            raise InvalidDocument("Deze status kennen we niet.", path=place)
+        holder[name] = found
+    elif prop["words"].get(holder.get(name)) != code:
+        rule = "Deze status spreekt de status in de extensie tegen."
+        raise InvalidDocument(rule, path=place)

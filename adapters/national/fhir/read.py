@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.national import fhirforms as forms
-from adapters.national.fhirforms import Json
+from adapters.national.fhir import forms, names
+from adapters.national.fhir.entries import Entries
+from adapters.national.fhir.forms import Json
 from gateway.errors import InvalidDocument, TooLarge
 from gateway.formats.tree import Nil
 from gateway.ports import Loss
@@ -13,8 +14,7 @@ from gateway.ports import Loss
 MAX_VALUES = 200_000
 """Objects visited: what is referred to twice is read twice. A casus of ours has some thousands."""
 
-_UNREAD = {"resourceType", "id", "contained"}
-_SILENT = (forms.NOTHING, forms.HOLLOW)
+_UNREAD, _SILENT = {"resourceType", "id", "contained"}, (forms.NOTHING, forms.HOLLOW)
 _REFUSED = {"modifierExtension", "implicitRules"}
 NO_PLACE = "Dit veld kent onze vorm van FHIR niet."
 
@@ -35,14 +35,7 @@ class Reader:
         self._used: set[str] = set()
         self._subject: str | None = None
         self._links: list[tuple[str, str | None]] = []
-        self._known: dict[str, tuple[str, Json]] = {}
-        for number, entry in enumerate(bundle["entry"]):
-            place, name = f"entry[{number}]", entry.get("fullUrl", f"entry[{number}]")
-            if name in self._known:
-                raise InvalidDocument("Een fullUrl staat tweemaal in de Bundle.", path=f"{place}.fullUrl")
-            self._known[name] = (f"{place}.resource", entry["resource"])
-            for n, inner in enumerate(entry["resource"].get("contained") or ()):
-                self._known[f"{name}#{inner.get('id')}"] = (f"{place}.resource.contained[{n}]", inner)
+        self._known = Entries(bundle)
 
     def read(self, schema: Json) -> Json:
         """The nested tree. Raises InvalidDocument with the place, TooLarge, UnknownCode."""
@@ -76,16 +69,7 @@ class Reader:
         return tree
 
     def _target(self, value: Any, place: str) -> str | None:
-        """What a reference refers to; None when it says nothing."""
-        reference = value.get("reference") if isinstance(value, dict) else None
-        if reference is None:
-            return None
-        here = self._stack[-1].partition("#")[0] if self._stack else ""
-        base = here.rsplit("/", 2)[0]
-        for name in (reference, f"{here}{reference}", f"{base}/{reference}"):
-            if name in self._known:
-                return str(name)
-        raise InvalidDocument("Deze verwijzing komt in de Bundle niet uit.", path=f"{place}.reference")
+        return self._known.target(value, self._stack[-1] if self._stack else "", place)
 
     def _object(self, schema: Json, value: Any, place: str) -> Json:
         self._budget -= 1
@@ -98,20 +82,26 @@ class Reader:
         for key, raw in value.items():
             prop, here = properties.get(key.lstrip("_")), f"{place}.{key.lstrip('_')}"
             if key in _REFUSED:
-                raise InvalidDocument("Dit verandert de betekenis op een onbekende manier.", path=here)
+                raise InvalidDocument(
+                    "Dit verandert de betekenis op een onbekende manier.", path=here
+                )
             if key in _UNREAD:
                 continue
-            if prop is None or key == "extension" and prop.get("fhir") != "extensions":
+            if prop is None or (key == "extension" and prop.get("fhir") != "extensions"):
                 if key != "extension" or any(one not in _SILENT for one in forms.extensions(value)):
                     self._lost(here)
             elif "const" in prop:
                 if not forms.fits(prop["const"], raw):
-                    raise InvalidDocument("De waarde is niet de vaste waarde van dit bericht.", path=here)
+                    raise InvalidDocument(
+                        "De waarde is niet de vaste waarde van dit bericht.", path=here
+                    )
             elif prop.get("fhir") == "link":
                 self._links.append((here, self._target(raw, here)))
             elif prop.get("fhir") in ("parts", "given"):
                 if key[0] != "_" or key[1:] not in value:
-                    self._put(tree, key.lstrip("_"), self._named(prop, value, key.lstrip("_"), place))
+                    self._put(
+                        tree, key.lstrip("_"), self._named(prop, value, key.lstrip("_"), place)
+                    )
             elif prop.get("fhir") == "status":
                 continue
             elif key[0] != "_":
@@ -122,7 +112,7 @@ class Reader:
                 self._lost(here)
         for key, prop in properties.items():
             if prop.get("fhir") == "status" and key in value:
-                self._status(prop, value[key], tree, f"{place}.{key}")
+                forms.follow(prop, value[key], tree, f"{place}.{key}")
         return tree
 
     def _put(self, tree: Json, key: str, found: Any) -> None:
@@ -130,18 +120,6 @@ class Reader:
             tree[f"_{key}"] = found.reason
         elif found is not None:
             tree[key] = found
-
-    def _status(self, prop: Json, code: Any, tree: Json, place: str) -> None:
-        """Our own word says more than FHIR's; where it is missing, FHIR's is taken."""
-        group, name = prop["from"].split("/")
-        holder = tree.setdefault(group, {})
-        if name not in holder and f"_{name}" not in holder:
-            found = next((ours for ours, theirs in prop["words"].items() if theirs == code), None)
-            if found is None:
-                raise InvalidDocument("Deze status kennen we niet.", path=place)
-            holder[name] = found
-        elif prop["words"].get(holder.get(name)) != code:
-            raise InvalidDocument("Deze status spreekt de status in de extensie tegen.", path=place)
 
     def _value(self, prop: Json, raw: Any, place: str) -> Any:
         form = prop.get("fhir", "")
@@ -199,20 +177,7 @@ class Reader:
             group = {**prop, "fhir": "extensions", "nested": False}
             found: Json = self._sliced(group, forms.extensions(beside), place)
             return found or ({next(iter(prop["properties"])): texts} if texts else None)
-        tree: Json = {}
-        names = {one["code"]: name for name, one in prop["properties"].items()}
-        for number in range(max(len(texts or ()), len(beside or ()))):
-            text = (texts or [])[number] if number < len(texts or ()) else None
-            extra = (beside or [])[number] if number < len(beside or ()) else None
-            how = [e.get("valueCode") for e in forms.extensions(extra) if e.get("url") == forms.QUALIFIER]
-            name = names.get(how[0] if how else "BR")
-            if name is None or f"_{name}" in tree:
-                self._lost(f"{place}[{number}]")
-            elif text is not None:
-                tree[name] = f"{tree[name]} {text}" if name in tree else text
-            elif (why := forms.reason(extra)) is not None:
-                tree[f"_{name}"] = why
-        return tree or None
+        return names.read_given(prop, texts, beside, place, self._lost)
 
     def _sliced(self, prop: Json, raw: Any, place: str) -> Json:
         tree: Json = {}
@@ -238,29 +203,33 @@ class Reader:
         """Which of the names this is, and what it holds."""
         if not isinstance(one, dict):
             raise InvalidDocument("Hier hoort een object te staan.", path=place)
-        form, names = prop["fhir"], prop["properties"]
+        form, known = prop["fhir"], prop["properties"]
         if form == "reference":
             target = self._target(one, place)
-            if target is None and len(names) == 1 and (why := forms.reason(one)) is not None:
-                return next(iter(names)), Nil(why)
+            if target is None and len(known) == 1 and (why := forms.reason(one)) is not None:
+                return next(iter(known)), Nil(why)
             kind = self._known[target][1]["resourceType"] if target else None
-            if kind not in names or target is None:
+            if kind not in known or target is None:
                 return None, None
-            return kind, self._resource(forms.items(names[kind]), target, place)
+            return kind, self._resource(forms.items(known[kind]), target, place)
         if form == "identifiers":
-            name = next((n for n, p in names.items() if p["system"] == one.get("system")), None)
+            name = next((n for n, p in known.items() if p["system"] == one.get("system")), None)
             self._rest(one, {"system", "value", "use"}, place)
             why = forms.reason(one.get("_value"))
             return name, one.get("value") if why is None else Nil(why)
         if form == "slices":
-            for name, sub in names.items():
-                consts = {k: p["const"] for k, p in forms.items(sub)["properties"].items() if "const" in p}
+            for name, sub in known.items():
+                consts = {
+                    k: p["const"] for k, p in forms.items(sub)["properties"].items() if "const" in p
+                }
                 if forms.fits(consts, one):
                     return name, self._value(forms.items(sub), one, place)
             return None, None
         nested = prop.get("nested", False)
-        name = next((n for n, p in names.items() if forms.url(n, p, nested=nested) == one.get("url")), None)
-        return name, self._extension(forms.items(names[name]), one, place) if name else None
+        name = next(
+            (n for n, p in known.items() if forms.url(n, p, nested=nested) == one.get("url")), None
+        )
+        return name, self._extension(forms.items(known[name]), one, place) if name else None
 
     def _extension(self, prop: Json, one: Json, place: str) -> Any:
         key, why = forms.value_key(prop), forms.reason(one)
@@ -269,7 +238,9 @@ class Reader:
         if not key:
             self._budget -= 1
             self._rest(one, {"url", "extension"}, place)
-            return self._sliced({**prop, "fhir": "extensions", "nested": True}, forms.extensions(one), place)
+            return self._sliced(
+                {**prop, "fhir": "extensions", "nested": True}, forms.extensions(one), place
+            )
         if key not in one:
             self._lost(place)
             return None
