@@ -164,7 +164,7 @@ def _check(bundle: Json) -> None:
         kind = resource.get("resourceType")
         if not isinstance(kind, str) or kind not in RESOURCES or (place and kind == "Bundle"):
             raise errors.InvalidDocument("Dit resourceType kent ons bericht niet.", path=place)
-        if place and len(resource) == 1 and kind not in ("Patient", "Location"):
+        if place and len(resource) == 1:
             raise errors.InvalidDocument("Deze resource is leeg.", path=place)
         if ".contained[" in place.rpartition(".contained[")[0]:
             raise errors.InvalidDocument("Een contained resource bevat er geen.", path=place)
