@@ -24,7 +24,8 @@ class Reader:
     Reads one Bundle that is valid FHIR. `loss` holds the places that said more than we understand.
 
     What changes the meaning of a resource (modifierExtension, implicitRules) is refused, as FHIR
-    asks of who does not understand it.
+    asks of who does not understand it. Only places of the schema are followed, and it is not
+    recursive: references in a circle come to an end.
     """
 
     def __init__(self, bundle: Json) -> None:
@@ -42,9 +43,7 @@ class Reader:
         first = next(iter(self._known))
         around = {key: value for key, value in self._bundle.items() if key != "entry"}
         tree = self._object(schema, around, "")
-        tree["MessageHeader"] = self._resource(
-            schema["properties"]["MessageHeader"], first, "entry[0]"
-        )
+        tree["MessageHeader"] = self._resource(schema["properties"]["MessageHeader"], first)
         for place, target in self._links:
             if target not in (None, self._subject):
                 self._lost(place)
@@ -56,9 +55,7 @@ class Reader:
     def _lost(self, place: str) -> None:
         self.loss.append(Loss(place.lstrip("."), "vrije-tekst", "weg", NO_PLACE))
 
-    def _resource(self, schema: Json, name: str, place: str) -> Json:
-        if name in self._stack:
-            raise InvalidDocument("Verwijzingen vormen een kring.", path=place)
+    def _resource(self, schema: Json, name: str) -> Json:
         self._stack.append(name)
         self._used.add(name)
         where, resource = self._known[name]
@@ -211,7 +208,7 @@ class Reader:
             kind = self._known[target][1]["resourceType"] if target else None
             if kind not in known or target is None:
                 return None, None
-            return kind, self._resource(forms.items(known[kind]), target, place)
+            return kind, self._resource(forms.items(known[kind]), target)
         if form == "identifiers":
             name = next((n for n, p in known.items() if p["system"] == one.get("system")), None)
             self._rest(one, {"system", "value", "use"}, place)
