@@ -418,40 +418,34 @@ def test_other_json_is_not_recognised(document: bytes) -> None:
 
 
 JUNK: list[Any] = [
-    None,
-    0,
-    -1,
-    True,
-    "",
-    " ",
-    "x",
-    [],
-    {},
-    [[]],
-    [{}],
-    [None],
-    {"extension": 1},
-    {"a": "b"},
+    *(None, 0, -1, True, "", " ", "x", [], {}, [[]], [{}], [None], 1.5, "urn:uuid:x"),
+    *({"extension": 1}, {"extension": [None]}, {"extension": [{"url": 1}]}, {"a": "b"}),
+    *({"reference": 1}, {"reference": ""}),
 ]
+ANYWHERE = ["extension", "contained", "_given", "fullUrl", "id", "valueCoding", "meta", "entry"]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_no_change_of_a_bundle_raises_anything_but_our_errors(path: Path) -> None:
-    chance = random.Random(7)
+    chance = random.Random(11)
     whole = json.loads(path.read_bytes())
-    for _ in range(150):
+    for _ in range(200):
         bundle = copy.deepcopy(whole)
         holder: Any = bundle
         while True:
-            key: Any = chance.choice(
-                list(holder) if isinstance(holder, dict) else range(len(holder))
-            )
+            steps = list(holder) if isinstance(holder, dict) else range(len(holder))
+            key: Any = chance.choice(steps)
             below = holder[key]
             if not isinstance(below, dict | list) or not below or chance.random() < 0.15:
                 break
             holder = below
-        if chance.random() < 0.3:
+        how = chance.random()
+        if how < 0.2:
             del holder[key]
+        elif how < 0.4 and isinstance(holder, dict):
+            holder[f"_{key}"] = chance.choice(JUNK)
+        elif how < 0.6 and isinstance(holder, dict):
+            holder[chance.choice(ANYWHERE)] = chance.choice(JUNK)
         else:
             holder[key] = chance.choice(JUNK)
         document = orjson.dumps(bundle)

@@ -182,6 +182,8 @@ def _check(bundle: Json) -> None:
         raise errors.InvalidDocument(f"{rule}.", path=re.sub(r"\.(\d+)", r"[\1]", path)) from None
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise errors.InvalidDocument("Geen geldige Bundle van FHIR R4.") from None
+    if (hole := forms.hole(bundle)) is not None:  # the models pass over null
+        raise errors.InvalidDocument("FHIR kent geen lege waarden.", path=hole.lstrip("."))
 
 
 _RULES = {

@@ -98,15 +98,43 @@ def fits(const: Any, value: Any) -> bool:
     return bool(const == value)
 
 
-def resources(value: Any, place: str = "") -> Iterator[tuple[str, Json]]:
+def resources(value: Json, place: str = "") -> Iterator[tuple[str, Json]]:
     """Every resource in a Bundle with its place: the Bundle, entries, and what those contain."""
     yield place, value
-    inside = [(f"contained[{n}]", one) for n, one in enumerate(value.get("contained") or ())]
-    for n, entry in enumerate(value.get("entry") or ()):
+    inside = [(f"contained[{n}]", one) for n, one in enumerate(_listed(value, "contained"))]
+    for n, entry in enumerate(_listed(value, "entry")):
         if isinstance(entry, dict) and "resource" in entry:
             inside.append((f"entry[{n}].resource", entry["resource"]))
     for step, one in inside:
         yield from resources(one if isinstance(one, dict) else {}, f"{place}.{step}".strip("."))
+
+
+def _listed(value: Json, key: str) -> list[Any]:
+    found = value.get(key)
+    return found if isinstance(found, list) else []
+
+
+def hole(value: Any, texts: bool = False) -> str | None:
+    """
+    The place of a null or of an empty object, list or text, which the JSON of FHIR does not have.
+
+    A list of texts, or what stands beside it (`_given`), may have nulls to keep the two in step.
+    """
+    if value is None or value in ({}, [], ""):
+        return ""
+    inside: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        inside = list(value.items())
+    elif isinstance(value, list):
+        texts = texts or any(isinstance(one, str) for one in value)
+        inside = [(n, one) for n, one in enumerate(value) if not (texts and one is None)]
+        if not inside:
+            return ""
+    for key, one in inside:
+        if (found := hole(one, isinstance(key, str) and key[0:1] == "_")) is not None:
+            step = f"[{key}]" if isinstance(key, int) else f".{key}"
+            return f"{step}{found}"
+    return None
 
 
 def follow(prop: Json, code: Any, tree: Json, place: str) -> None:
