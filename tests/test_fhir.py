@@ -177,6 +177,21 @@ def test_of_who_says_only_the_status_of_fhir_the_nearest_word_is_taken() -> None
     assert "gesloten" == schrijf(parse(bundle).bericht)["data"]["casus"]["status"]
 
 
+@pytest.mark.parametrize("extension", [True, False], ids=["our way", "the way of FHIR"])
+def test_an_answer_names_the_message_it_answers(extension: bool) -> None:
+    sent = event("meldinguitkomst") | {"antwoordop": "b7e1-melding-1"}
+    bundle = json.loads(FHIR_4.render(lees(sent)).document)
+    (header,) = resources(bundle, "MessageHeader")
+    if not extension:
+        del header["extension"]
+
+    assert {"identifier": "b7e1-melding-1", "code": "ok"} == header["response"]
+    assert "b7e1-melding-1" == parse(bundle).bericht.antwoordop
+    header["response"]["code"] = "fatal-error"
+    with pytest.raises(InvalidDocument):
+        parse(bundle)
+
+
 def test_names_of_resources_tell_nothing_of_a_person() -> None:
     """The same message with another person in it has the same names."""
     one, other = event("dr-plan"), event("dr-plan")

@@ -11,13 +11,15 @@ A schema of schemas/fhir says with the word `fhir` how a thing is written in FHI
     parts         a text whose parts are extensions        -> an object, a name each
     given         given names by qualifier                 -> an object, a name each
     concept, coding, text                                  -> the code or the text
-    status        a required code of FHIR that follows from our word elsewhere; not in the tree
+    status        what follows from our word in an extension (`from`): a required code of FHIR, by
+                  `words`, or without them the message that this one answers; not in the tree
 
 `many` on any of them: FHIR has a list here, of which we use one.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +34,9 @@ NOTHING = {"url": f"{BASE}/StructureDefinition/leeg", "valueBoolean": True}
 
 HOLLOW = {"url": f"{BASE}/StructureDefinition/zonder-inhoud", "valueBoolean": True}
 """Stands in an object of which nothing is known but that it is there: FHIR has no empty ones."""
+
+ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
+"""What may name a resource (FHIR R4, type id)."""
 
 Json = dict[str, Any]
 _COMPLEX = {
@@ -137,19 +142,25 @@ def hole(value: Any, texts: bool = False) -> str | None:
     return None
 
 
-def follow(prop: Json, code: Any, tree: Json, place: str) -> None:
+def follows(prop: Json, ours: Any) -> Any:
+    """What FHIR says where we say `ours`; None where it cannot."""
+    if "words" in prop:
+        return prop["words"].get(ours)
+    return {"identifier": ours, "code": "ok"} if ID.fullmatch(ours or "") else None
+
+
+def follow(prop: Json, said: Any, tree: Json, place: str) -> None:
     """
-    Keep a status of FHIR beside our own word, which says more; where ours is missing, make it.
+    Keep what FHIR says beside our own word, which says more; where ours is missing, make it.
 
     Raises InvalidDocument when FHIR's is unknown, or says something else than ours.
     """
     group, name = prop["from"].split("/")
     holder = tree.setdefault(group, {})
     if name not in holder and f"_{name}" not in holder:
-        found = next((ours for ours, theirs in prop["words"].items() if theirs == code), None)
-        if found is None:
-            raise InvalidDocument("Deze status kennen we niet.", path=place)
-        holder[name] = found
-    elif prop["words"].get(holder.get(name)) != code:
-        rule = "Deze status spreekt de status in de extensie tegen."
-        raise InvalidDocument(rule, path=place)
+        known = prop.get("words") or [said.get("identifier")]
+        holder[name] = next((one for one in known if fits(follows(prop, one), said)), None)
+        if holder[name] is None:
+            raise InvalidDocument("Deze waarde kennen we hier niet.", path=place)
+    elif not fits(follows(prop, holder.get(name)), said):
+        raise InvalidDocument("Dit spreekt tegen wat de extensie zegt.", path=place)

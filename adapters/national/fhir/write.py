@@ -41,7 +41,9 @@ class Writer:
         name = f"urn:uuid:{uuid5(_SPACE, f'{self._message}|{place}')}"
         entry: Json = {"fullUrl": name}
         self._entries.append(entry)
-        entry["resource"] = {"resourceType": kind, **self._object(schema, tree, place)}
+        header = kind == "MessageHeader" and forms.ID.fullmatch(self._message)
+        known = {"id": self._message} if header else {}  # by it an answer refers to the message
+        entry["resource"] = {"resourceType": kind, **known, **self._object(schema, tree, place)}
         return {"reference": name}
 
     def _object(self, schema: Json, tree: Json, place: str) -> Json:
@@ -67,9 +69,9 @@ class Writer:
 
     def _status(self, key: str, prop: Json, tree: Json, out: Json) -> None:
         group, name = prop["from"].split("/")
-        if code := prop["words"].get(tree.get(group, {}).get(name)):
-            out[key] = code
-        else:
+        if said := forms.follows(prop, tree.get(group, {}).get(name)):
+            out[key] = said
+        elif "words" in prop:  # FHIR demands it
             out[f"_{key}"] = forms.absent("")
 
     def _absent(self, key: str, prop: Json, why: str, out: Json) -> None:
