@@ -21,6 +21,7 @@ from gateway.errors import InvalidDocument, UnknownDocument
 from gateway.settings import load
 from gateway.simulators.zsm import JAN, Zsm, read_ucob
 
+from . import fhir
 from .broker import require_rabbitmq
 
 XSD = (
@@ -75,6 +76,8 @@ def test_the_demo_goes_as_told(tmp_path: Path) -> None:
     kept = tmp_path / "demo" / "simulators"
     assert len((kept / "zsm" / "ledger.jsonl").read_text().splitlines()) == 4
     assert len((kept / "landelijk" / "ledger.jsonl").read_text().splitlines()) == 8
+    bundles = [p for p in kept.glob("zvh/received/*.document") if b'"Bundle"' in p.read_bytes()]
+    assert [[]] == [fhir.issues(p.read_bytes()) for p in bundles], "the BIJ notice as FHIR"
     log = (tmp_path / "demo" / "gateway.log").read_text()
     assert "message_accepted" in log
     assert not re.search(JAN.bsn + "|" + JAN.surname, log)

@@ -22,7 +22,16 @@ from gateway.model.velden import velden
 from gateway.resources import folder
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = ("bij/1.0", "gcos-csv/1", "gcos/1.0", "landelijk/1.0", "soh/0.1", "stuf-jz/1.0.9", "zsm/1.0")
+OURS = (
+    "bij/1.0",
+    "fhir/4.0",
+    "gcos-csv/1",
+    "gcos/1.0",
+    "landelijk/1.0",
+    "soh/0.1",
+    "stuf-jz/1.0.9",
+    "zsm/1.0",
+)
 DIALECTS = [load_dialects()[name] for name in OURS]
 
 

@@ -1,9 +1,10 @@
-"""The national system: landelijk/1.0, the canonical CloudEvent itself, and soh/0.1."""
+"""The national system: landelijk/1.0, the canonical CloudEvent itself, soh/0.1 and fhir/4.0."""
 
 import functools
 
 import orjson
 
+from adapters.national.fhir import FHIR_4
 from adapters.national.soh import SOH
 from gateway.errors import UnknownDocument
 from gateway.formats import jsondoc
@@ -57,4 +58,4 @@ def _schema(kind: str) -> jsondoc.JsonSchema:
     return jsondoc.JsonSchema(json_schema(kind))
 
 
-ADAPTER = Adapter("national", (Landelijk(), SOH))
+ADAPTER = Adapter("national", (Landelijk(), SOH, FHIR_4))

@@ -81,15 +81,7 @@ def shape(name: str, schema: Table[str, Any], *, required: bool = True) -> Shape
     element = Element(
         *(name, name, False, False, listed and not schema.get("x-een"), False),
         leaf=not children,
-        collapse=False,
         children={key: child.element for key, child in children.items()},
-        by_tag={},
-        fixed={},
-        defaults={},
-        attributes=(),
-        reason=None,
-        attribute_by_tag={},
-        namespaces={},
     )
     return Shape(element, one, children, required, listed, parts)
 

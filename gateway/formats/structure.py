@@ -30,15 +30,15 @@ class Element:
     repeats: bool
     nillable: bool
     leaf: bool
-    collapse: bool
     children: Mapping[str, Element]
-    by_tag: Mapping[str, Element] = field(repr=False)
-    fixed: Mapping[str, str]
-    defaults: Mapping[str, str]
-    attributes: tuple[str, ...]
-    reason: str | None
-    attribute_by_tag: Mapping[str, str] = field(repr=False)
-    namespaces: Mapping[str, str] = field(repr=False)
+    reason: str | None = None
+    collapse: bool = False
+    by_tag: Mapping[str, Element] = field(default_factory=dict, repr=False)
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    attributes: tuple[str, ...] = ()
+    attribute_by_tag: Mapping[str, str] = field(default_factory=dict, repr=False)
+    namespaces: Mapping[str, str] = field(default_factory=dict, repr=False)
     open: bool = False
 
 
