@@ -12,7 +12,7 @@ import typer
 from gateway.cli.output import HERE, Dir, Json, records
 from gateway.errors import BadRequest, Misconfigured
 from gateway.resources import folder
-from gateway.settings import FILE, load
+from gateway.settings import FILE, Settings, load
 
 VALUES = {
     "oin": "00000099000000000100",  # OINs for tests begin with 00000099
@@ -35,21 +35,13 @@ VALUES = {
 }
 """What the template of gateway.toml leaves open."""
 
-# The broken certificates are in the name of the last. RSA beside EC: both key types are used.
-PARTIES = (
-    f"gateway:{VALUES['oin']}:ZVH-gateway (ontwikkeling)",
-    f"landelijk:{VALUES['landelijk_oin']}:Landelijk casussysteem (ontwikkeling)",
-    f"politie:{VALUES['politie_oin']}:Politie (ontwikkeling)",
-    f"veilig-thuis:{VALUES['veilig_thuis_oin']}:Veilig Thuis (ontwikkeling)",
-    f"dji:{VALUES['dji_oin']}:DJI (ontwikkeling)",
-    f"gemeente:{VALUES['gemeente_oin']}:Gemeente Breda (ontwikkeling)",
-    f"reclassering:{VALUES['reclassering_oin']}:Reclassering (ontwikkeling)",
-    f"zvh:{VALUES['zvh_oin']}:ZVH De Baronie (ontwikkeling)",
-    f"zsm:{VALUES['zsm_oin']}:OM ZSM (ontwikkeling):rsa",
-)
-
 New = Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder.")]
-Owners = Annotated[list[str], typer.Argument(metavar="PARTY", help="name:oin:organisation[:rsa]")]
+Owners = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PARTY", help="name:oin:organisation[:rsa]; without any, all of the configuration."
+    ),
+]
 certs = typer.Typer(help="Certificates.", no_args_is_help=True)
 
 
@@ -77,7 +69,7 @@ def make_directory(directory: Path, **values: str) -> None:
     values = {**VALUES, **values}
     template = Template((files("gateway.cli") / FILE).read_text("utf-8"))
     (directory / FILE).write_text(template.substitute(values), "utf-8")
-    make_pki(directory / "pki", list(PARTIES))
+    make_pki(directory / "pki", dir=directory)
     (directory / "keys" / "bodies").mkdir(mode=0o700, parents=True)
     for name, secret in (
         ("lane.key", secrets.token_bytes(32)),
@@ -91,8 +83,9 @@ def make_directory(directory: Path, **values: str) -> None:
 
 
 @certs.command("make")
-def make_pki(directory: New, party: Owners) -> None:
+def make_pki(directory: New, party: Owners = None, dir: Dir = HERE) -> None:
     """Make a throw-away development PKI, with broken certificates to test with."""
+    party = party or _parties(load(dir))
     with as_file(folder("certs") / "make_dev_pki.py") as path:  # a script, shipped as data
         maker = run_path(str(path))
     try:
@@ -102,6 +95,16 @@ def make_pki(directory: New, party: Owners) -> None:
         raise BadRequest("A party is written as name:oin:organisation[:rsa].") from error
     except FileExistsError as error:
         raise BadRequest(f"{directory} holds a PKI, and its CA is gone: use a new one.") from error
+
+
+def _parties(settings: Settings) -> list[str]:
+    """The gateway and all partners with certificates; the last, which has the broken ones, RSA."""
+    partners = [(p.name, p.oin) for p in reversed(settings.partner) if p.enc_certificate]
+    named = [("gateway", settings.oin), *partners]
+    return [
+        f"{name}:{oin}:{name} (ontwikkeling){':rsa' if (name, oin) == named[-1] else ''}"
+        for name, oin in named
+    ]
 
 
 @certs.command("show")
