@@ -17,9 +17,8 @@ from lxml import etree
 
 from adapters.gcos import GCOS_1 as XML
 from adapters.gcos import GCOS_CSV_1 as CSV
-from adapters.gcos import archief
-from adapters.gcos.tabellen import FILES
 from gateway.errors import Empty, InvalidDocument, NotExpressible, Refused, TooLarge
+from gateway.formats import csvzip
 from gateway.model import lees, schrijf
 
 from .berichten import erase
@@ -92,7 +91,7 @@ def test_what_comes_back_is_what_was_sent_without_the_loss_account(sent: dict[st
 
 
 def test_every_file_is_there_with_its_columns(files: Files) -> None:
-    assert set(FILES) == set(files)
+    assert set(CSV.layout.files) == set(files)
     assert files["casussen.csv"].startswith(b"\xef\xbb\xbfcasusNr;thema;status;")
     assert b"casusNr;persoonNr;soort;binnenland;binnenland_straat;" in files["adressen.csv"]
 
@@ -280,7 +279,7 @@ def test_a_hostile_zip_is_refused_in_bounded_memory(
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 4 * archief.MAX_BYTES
+    assert peak < 4 * csvzip.MAX_BYTES
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

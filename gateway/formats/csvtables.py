@@ -1,10 +1,9 @@
 """
-The tables of one casus and the tree of `GCOS:casus`: the reader joins, the writer splits.
+The tables of one document and its tree: the reader joins, the writer splits.
 
 A table is an element that stands in a file of its own; its columns are the leaves below it, with `_`
 between the names. A group that may be absent has a column of its own: J when it is there. What
-repeats is a table too. Columns and order follow from the schema of gcos/1.0, so this says no more
-than which element is which file.
+repeats is a table too. Columns and order follow from the schema of the document.
 """
 
 from __future__ import annotations
@@ -14,38 +13,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.gcos.archief import Rows
 from gateway.errors import InvalidDocument
+from gateway.formats.csvzip import Rows
 from gateway.formats.structure import Element
 from gateway.formats.tree import TEXT, Path, Tree, as_group, get, put
 
-FILES = {
-    "bericht.csv": "bericht",
-    "casussen.csv": "casusgegevens",
-    "criteria.csv": "casusgegevens/criterium",
-    "personen.csv": "betrokkene",
-    "nationaliteiten.csv": "betrokkene/persoon/nationaliteit",
-    "adressen.csv": "betrokkene/persoon/adres",
-    "contactgegevens.csv": "betrokkene/persoon/contactgegeven",
-    "deelnemers.csv": "deelnemer",
-    "leefgebieden.csv": "leefgebied",
-    "overleggen.csv": "overleg",
-    "besluiten.csv": "besluit",
-    "acties.csv": "actie",
-    "plannen.csv": "plan",
-    "doelen.csv": "plan/doel",
-    "isd.csv": "isd",
-    "documenten.csv": "document",
-    "historie.csv": "historie",
-}
-"""Which element of a casus each file holds; a parent stands before what is below it."""
-
-CASUS, OWN, PARENT = "casusNr", "nr", "persoonNr"
-"""Key columns: of the casus, of a person in its file, of the person that a row belongs to."""
-
-PERSON, PERSON_FILE = "betrokkene", "personen.csv"
-_CASUS_FILE = "casussen.csv"
 _NUMBER = re.compile(r"\[[0-9]+\]")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """
+    Which element is which file, and which columns hold them together.
+
+    `files` maps a file to its element (names without `prefix`); a parent stands before what is below
+    it. `whole` is the file with the one row of the document, and `key` its column, that every file
+    has. What belongs to a row of `owner` names it in `parent` by its `number`.
+    """
+
+    prefix: str
+    files: dict[str, str]
+    whole: str
+    key: str
+    owner: str
+    number: str
+    parent: str
 
 
 @dataclass(frozen=True)
@@ -53,23 +45,28 @@ class Table:
     """One file: its element, where that stands, and the place of each column below it."""
 
     file: str
-    path: Path  # of the element, below the casus or below the person it belongs to
+    path: Path  # of the element, below the document or below the owner it belongs to
     repeats: bool
     columns: dict[str, Path]
     groups: frozenset[str]  # columns that say whether a group is there
     keys: tuple[str, ...]
-    nested: bool  # below a person
+    nested: bool  # below an owner
 
 
 class Tables:
-    """All files of a casus, made from its structure. Raises KeyError for a file without element."""
+    """All files of a document, by its structure. Raises KeyError for a file without element."""
 
-    def __init__(self, casus: Element) -> None:
-        self._own = {tuple(f"GCOS:{n}" for n in p.split("/")): f for f, p in FILES.items()}
-        self.tables = {file: self._table(casus, place, file) for place, file in self._own.items()}
+    def __init__(self, document: Element, layout: Layout) -> None:
+        self._root, self._layout = document.name, layout
+        named = {
+            file: (layout.prefix + n for n in at.split("/")) for file, at in layout.files.items()
+        }
+        self._own: dict[Path, str] = {tuple(names): file for file, names in named.items()}
+        self._owner = f"{layout.prefix}{layout.files[layout.owner]}"
+        self.tables = {f: self._table(document, place, f) for place, f in self._own.items()}
 
-    def _table(self, casus: Element, place: Path, file: str) -> Table:
-        element = casus
+    def _table(self, document: Element, place: Path, file: str) -> Table:
+        element, layout = document, self._layout
         for name in place:
             element = element.children[name]
         columns, groups = {}, set()
@@ -78,9 +75,9 @@ class Tables:
             columns[name] = path
             if not leaf:
                 groups.add(name)
-        nested = len(place) > 1 and place[0] == f"GCOS:{PERSON}"
-        keys: tuple[str, ...] = () if file == _CASUS_FILE else (CASUS,)
-        keys += (PARENT,) if nested else (OWN,) if file == PERSON_FILE else ()
+        nested = len(place) > 1 and place[0] == self._owner
+        keys: tuple[str, ...] = () if file == layout.whole else (layout.key,)
+        keys += (layout.parent,) if nested else (layout.number,) if file == layout.owner else ()
         path = place[1:] if nested else place
         return Table(file, path, element.repeats, columns, frozenset(groups), keys, nested)
 
@@ -101,24 +98,28 @@ class Tables:
     # -- read
 
     def join(self, files: dict[str, Rows]) -> Tree:
-        """The tree of the casus in the files. Raises InvalidDocument, naming file and row."""
+        """The tree of the document in the files. Raises InvalidDocument, naming file and row."""
         tree: Tree = {}
-        casus = [row[CASUS] for _, row in self._records(_CASUS_FILE, files) if CASUS in row]
-        if len(casus) != 1:
-            raise InvalidDocument("Een zip bevat precies een casus.", path=_CASUS_FILE)
-        persons: dict[str, Tree] = {}
+        layout = self._layout
+        whole = self._records(layout.whole, files)
+        keys = [row[layout.key] for _, row in whole if layout.key in row]
+        if len(keys) != 1:
+            what = f"Dit bestand heeft precies een rij met een {layout.key}."
+            raise InvalidDocument(what, path=layout.whole)
+        owners: dict[str, Tree] = {}
         for table in self.tables.values():
             for number, row in self._records(table.file, files):
                 where = f"{table.file}: rij {number}"
-                if row.get(CASUS) != casus[0]:
-                    raise InvalidDocument("De rij hoort bij een andere casus.", path=where)
-                home = persons.get(row.get(PARENT, "")) if table.nested else tree
+                if row.get(layout.key) != keys[0]:
+                    raise InvalidDocument(f"De rij heeft een ander {layout.key}.", path=where)
+                home = owners.get(row.get(layout.parent, "")) if table.nested else tree
                 if home is None:
-                    raise InvalidDocument("De persoon van deze rij ontbreekt.", path=where)
+                    what = f"Deze {layout.parent} staat niet in {layout.owner}."
+                    raise InvalidDocument(what, path=where)
                 node = self._node(table, row, where)
                 if (
-                    table.file == PERSON_FILE
-                    and persons.setdefault(row.get(OWN, ""), node) is not node
+                    table.file == layout.owner
+                    and owners.setdefault(row.get(layout.number, ""), node) is not node
                 ):
                     raise InvalidDocument("Dit nummer staat er tweemaal.", path=where)
                 if table.repeats:
@@ -157,21 +158,21 @@ class Tables:
     # -- write
 
     def split(self, tree: Tree) -> dict[str, Rows]:
-        """The files of a casus; one without rows is its header only."""
-        casus = _text(get(tree, ("GCOS:casusgegevens", f"GCOS:{CASUS}")))
-        persons = tree.get(f"GCOS:{PERSON}", [])
+        """The files of a document; one without rows is its header only."""
+        layout = self._layout
+        whole = get(tree, self.tables[layout.whole].path)
+        key = _text(get(whole, self.tables[layout.whole].columns[layout.key]))
+        owners = tree.get(self._owner, [])
         files: dict[str, Rows] = {}
         for table in self.tables.values():
             keys = [key for key in table.keys if key not in table.columns]
             files[table.file] = [[*keys, *table.columns]]
-            homes = (
-                [(str(n), p) for n, p in enumerate(persons, 1)] if table.nested else [("", tree)]
-            )
+            homes = [(str(n), p) for n, p in enumerate(owners, 1)] if table.nested else [("", tree)]
             for parent, home in homes:
                 found = get(home, table.path)
                 nodes = found if isinstance(found, list) else [] if found is None else [found]
                 for number, node in enumerate(nodes, 1):
-                    known = {CASUS: casus, OWN: str(number), PARENT: parent}
+                    known = {layout.key: key, layout.number: str(number), layout.parent: parent}
                     files[table.file].append(
                         [known[key] for key in keys] + list(self._cells(table, as_group(node)))
                     )
@@ -184,7 +185,7 @@ class Tables:
 
     def place(self, path: str) -> str:
         """File, row and column of a path of the XML, so that an error can say so."""
-        steps = path.removeprefix("GCOS:casus/").split("/")
+        steps = path.removeprefix(f"{self._root}/").split("/")
         plain = tuple(_NUMBER.sub("", step) for step in steps)
         for length in range(len(plain), 0, -1):
             if file := self._own.get(plain[:length]):
@@ -192,7 +193,7 @@ class Tables:
                 row = f": rij {number[0][1:-1]}" if number and length == 1 else ""
                 column = _name(plain[length:])
                 return f"{file}{row}" + (f", kolom {column}" if column else "")
-        return _CASUS_FILE
+        return self._layout.whole
 
 
 def _name(path: Path) -> str:
