@@ -17,7 +17,7 @@ from gateway.model.partner import Partner
 
 
 class State(StrEnum):
-    """Where a delivery is (design §8)."""
+    """Where a delivery is; a final one (`FINAL`) never changes."""
 
     KLAAR = "klaar"  # due now
     ONDERWEG = "onderweg"  # with a worker, or lying in the postbus
@@ -187,7 +187,7 @@ class Sealer(Protocol):
 
 
 class Vault(Protocol):
-    """Bodies at rest: a data key per message, wrapped by a key per destroy-by date (design §9)."""
+    """Bodies at rest: a data key per message, wrapped by a key per destroy-by date."""
 
     def new_key(self, destroy_by: date) -> tuple[bytes, bytes]:
         """`(data key, wrapped key)`; makes the key of that date if it is not there yet."""

@@ -44,6 +44,9 @@ SCENES = (
     "re-integration plan",
     "report by an event",
     "outcome of the overleg",
+    "casus of GCOS",
+    "the same as CSV",
+    "half a file",
 )
 
 
@@ -75,7 +78,7 @@ def test_the_demo_goes_as_told(tmp_path: Path) -> None:
     assert "doelbinding: Wgs art. 2.28" in result.stdout, "one message's way, step by step"
     kept = tmp_path / "demo" / "simulators"
     assert len((kept / "zsm" / "ledger.jsonl").read_text().splitlines()) == 4
-    assert len((kept / "landelijk" / "ledger.jsonl").read_text().splitlines()) == 8
+    assert len((kept / "landelijk" / "ledger.jsonl").read_text().splitlines()) == 10
     bundles = [p for p in kept.glob("zvh/received/*.document") if b'"Bundle"' in p.read_bytes()]
     assert [[]] == [fhir.issues(p.read_bytes()) for p in bundles], "the BIJ notice as FHIR"
     log = (tmp_path / "demo" / "gateway.log").read_text()

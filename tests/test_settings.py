@@ -69,7 +69,7 @@ def test_a_mistake_is_told_by_its_key(tmp_path: Path, old: str, new: str, told: 
 
 FOLDER = """
 [[partner]]
-name = "gcos"
+name = "oud"
 oin = "00000099000000004000"
 systeem = "GCOS"
 role = "gcos"
@@ -95,7 +95,7 @@ def test_a_partner_with_a_folder_needs_no_certificates(tmp_path: Path) -> None:
         ('transport = "map"', 'transport = "postbus"', '"enc-certificate" are missing'),
         ('transport = "map"', 'transport = "map"\nurl = "https://x"', '"url" belongs to'),
         ('transport = "map"', 'transport = "schijf"', '.transport"'),
-        ('name = "gcos"', 'name = "../gcos"', '.name" String'),
+        ('name = "oud"', 'name = "../oud"', '.name" String'),
         (
             'transport = "map"',
             'transport = "map"\nenc-certificate = "x.crt"',

@@ -25,6 +25,7 @@ from gateway.ports import DeliveryRecord, Loss, State, Store
 from gateway.settings import Settings, load
 from gateway.simulators.broker import PrivateBroker, free_ports, listens
 from gateway.simulators.chain import Dji, Gemeente, Politie, VeiligThuis, Zvh
+from gateway.simulators.gcos import Gcos
 from gateway.simulators.national import National
 from gateway.simulators.party import Simulator
 from gateway.simulators.reclassering import Reclassering
@@ -54,6 +55,7 @@ class Stage:
     gemeente: Gemeente
     zvh: Zvh
     reclassering: Reclassering
+    gcos: Gcos
     rows: list[tuple[str, ...]] = field(default_factory=list)
 
     def play(self) -> str:
@@ -98,6 +100,14 @@ class Stage:
         self.whole("report by an event", events.report(f"{case}-6"), events, "meldinguitkomst")
         sent = self.landelijk.conclude(f"{case}-7", to=events.name)
         self.exchange("outcome of the overleg", sent, events, "heeftBesluit")
+        old, new = self.gcos, self.landelijk
+        self.whole("casus of GCOS", old.export(f"{case}-8"), new, f"{case}-8")
+        self.whole("the same as CSV", old.export_tables(f"{case}-9"), new, f"{case}-9")
+        old.put("half.xml", b"<GCOS:casus")
+        _expect("half a file: it is refused", lambda: old.answered("half.xml") is not None)
+        reason = (old.folder / "geweigerd" / "half.xml.reden.txt").read_text("utf-8")
+        row = ("half a file", old.name, "", "", "", "", "refused", "", "", reason.split("\n")[0])
+        self.rows.append(row)
 
     def exchange(self, scene: str, sent: Sent, who: Simulator, *heard: str) -> None:
         """A message that arrives everywhere; in the end somebody has heard one of these words."""
@@ -201,7 +211,7 @@ def play(*, directory: Path | None, rabbitmq: bool, once: bool) -> None:
         echo(f"gateway at {settings.host}:{settings.port}, bus {settings.bus}, in {directory}")
         stack.enter_context(running_gateway(settings))
         store = stack.enter_context(closing(open_store(settings.database_url)))
-        cast = (Zsm, National, Politie, VeiligThuis, Dji, Gemeente, Zvh, Reclassering)
+        cast = (Zsm, National, Politie, VeiligThuis, Dji, Gemeente, Zvh, Reclassering, Gcos)
         parties: list[Any] = [stack.enter_context(party(settings)) for party in cast]
         stage, began = Stage(settings, store, *parties), time.monotonic()
         try:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,7 @@ from gateway import bus as buses
 from gateway import logs
 from gateway.bootstrap import Gateway, build
 from gateway.cli.output import HERE, Dir, Json, records
+from gateway.errors import NotFound
 from gateway.settings import load
 
 Who = Literal[
@@ -55,13 +56,17 @@ def _gateway(directory: Path) -> AbstractContextManager[Gateway]:
 
 
 def simulate(who: Who, dir: Dir = HERE) -> None:
-    """Be a partner until Ctrl-C: zsm, politie, reclassering and dji begin, the others answer what they get."""
+    """Be a partner until Ctrl-C: zsm, politie, reclassering, gcos and dji begin, the others answer what they get."""
     from gateway.simulators.chain import PARTIES, Dji, Politie
+    from gateway.simulators.gcos import Gcos
     from gateway.simulators.national import National
     from gateway.simulators.reclassering import Reclassering
     from gateway.simulators.zsm import JAN, NOBODY, PIET, Zsm
 
-    known = {"zsm": Zsm, "landelijk": National, "reclassering": Reclassering, **PARTIES}
+    others = {party.name: party for party in (Zsm, National, Reclassering, Gcos)}
+    known: dict[str, Any] = {**others, **PARTIES}
+    if who not in known:
+        raise NotFound(f"{who} is niet te simuleren; wel: {', '.join(sorted(known))}.")
     with known[who](load(dir)) as party:
         typer.echo(f"{who} runs, and keeps what it receives in {party.folder}; Ctrl-C ends it")
         if isinstance(party, Zsm):
@@ -71,6 +76,8 @@ def simulate(who: Who, dir: Dir = HERE) -> None:
             typer.echo(f"reported a family: {party.report(_case('PL2000')).receipt.id}")
         if isinstance(party, Reclassering):
             typer.echo(f"reported somebody: {party.report(_case('IRIS'))}")
+        if isinstance(party, Gcos):
+            typer.echo(f"exported a casus: {party.export(_case('BAR'))}")
         if isinstance(party, Dji):
             typer.echo(f"announced a return: {party.announce(_case('BIJ')).receipt.id}")
         until_stopped()

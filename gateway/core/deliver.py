@@ -25,8 +25,8 @@ from gateway.model.gebeurtenis import MEDIA_TYPE
 from gateway.model.partner import Partner
 from gateway.ports import DeliveryRecord, Outcome, State
 
-LEASE_S = 30.0  # longer than one push may take: a worker that is silent for so long is dead
-OFFERED_S = 300.0  # what a broker keeps without an outcome is offered again (design §3)
+LEASE_S = 30.0  # of a worker that died: then another may try. A slower push is one the receiver gets twice
+OFFERED_S = 300.0  # what a broker keeps without an outcome is offered again
 
 PERMANENT = frozenset({400, 403, 404, 405, 409, 410, 413, 415, 422})
 """HTTP statuses that will be the same next time; every other failure is tried again."""

@@ -20,7 +20,7 @@ from gateway.ports import Loss
 
 ROLES = """om politie dji justid veilig-thuis rvdk reclassering
     zvh gemeente gcos landelijk ggz""".split()  # noqa: SIM905 (a list of words reads best as words)
-"""Every role a partner can have (design §2)."""
+"""Every role a partner can have: who works with a Zorg- en Veiligheidshuis (BGS art. 2.19)."""
 
 ABOUT_PERSONS = frozenset(Wgs) - {Wgs.GEEN, Wgs.VRIJE_TEKST}
 """The categories a rule can name: the closed list of Wgs art. 2.30(1)(a)."""

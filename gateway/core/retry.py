@@ -10,7 +10,7 @@ import tenacity
 from gateway.errors import GatewayError, StoreUnavailable
 
 LADDER_S = (10.0, 60.0, 600.0, 3600.0, 10800.0)
-"""Seconds to the next try; the last rung repeats (CORV retries every three hours, domain.md 4.6)."""
+"""Seconds to the next try; the last rung repeats (CORV retries every three hours)."""
 
 QUICK_TRIES = 3  # enough for a restarting server or a dropped connection
 JITTER = 0.1  # of a rung, so that a partner that comes back is not met by everything at once

@@ -1,5 +1,5 @@
 """
-Bodies at rest: a data key per message, wrapped by a key per destroy-by date (design §9).
+Bodies at rest: a data key per message, wrapped by a key per destroy-by date.
 
 The date keys lie in a folder outside the database. Destroying one destroys every body of that date,
 in tables, write-ahead log and backups alike.

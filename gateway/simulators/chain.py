@@ -70,10 +70,16 @@ class Gemeente(Simulator):
         return self.kind, told
 
 
+class Rvdk(Simulator):
+    """The Raad voor de Kinderbescherming: reads what it is asked to look into."""
+
+    name, kind, content_type = "rvdk", "notificatie", "application/xml"
+
+
 class Zvh(Simulator):
     """A house that reads what is for it, and answers in the national system."""
 
     name, kind = "zvh", "bekendheidsuitslag"
 
 
-PARTIES = {party.name: party for party in (Politie, VeiligThuis, Dji, Gemeente, Zvh)}
+PARTIES = {party.name: party for party in (Politie, VeiligThuis, Dji, Gemeente, Rvdk, Zvh)}

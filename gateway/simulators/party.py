@@ -262,7 +262,7 @@ class Simulator(Party):
 
 def write(file: Path, content: bytes) -> None:
     """Whole or not at all: another thread may look into the folder at any moment."""
-    fresh = file.with_name(f"{file.name}.new")
+    fresh = file.with_name(f".{file.name}.tmp")
     _to_disk(fresh, content, mode="wb")
     fresh.replace(file)
 
