@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from hypothesis import assume
 from lxml import etree
 
 from gateway.formats.stufjz import STUF_JZ
@@ -149,6 +150,8 @@ def _party(one: Part) -> None:
 
 
 def _vto(data: Part) -> None:
+    assume(all(data.get(name) for name in ("clienten", "belanghebbenden", "documenten", "extra")))
+    _give(data, startdatum="2025-08", registratiedatum="2025-08-01")
     for one in data["belanghebbenden"]:
         _party(one)
     for stuk in data["documenten"]:

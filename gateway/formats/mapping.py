@@ -30,8 +30,8 @@ from typing import Any
 
 from gateway.errors import MappingInvalid
 from gateway.formats import structure
+from gateway.formats.account import Account
 from gateway.formats.placement import (
-    Account,
     Const,
     Drop,
     First,

@@ -8,50 +8,17 @@ meets and finds no row for is written in the loss account, and time follows the 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import GatewayError, InvalidDocument
 from gateway.formats import tree
+from gateway.formats.account import Account
 from gateway.formats.tree import NIL, TEXT, Converter, Nil, Node, Path, Tree, as_group, get, put
-from gateway.ports import Loss
 
-_INDEX = re.compile(r"\[[0-9]+\]")
 _NOTHING = {NIL: ""}
 _NIL_ITEM = "Een voorkomen zonder inhoud is er bij ons niet."
 _NIL_GROUP = "Een groep zonder inhoud is bij ons hetzelfde als geen groep."
-
-
-class Account:
-    """Collects what was lost in one translation; knows the reasons a mapping gives beforehand."""
-
-    __slots__ = ("_categories", "_reasons", "entries")
-
-    def __init__(self, reasons: Table[str, Any], categories: dict[str, str]) -> None:
-        self.entries: list[Loss] = []
-        self._reasons = reasons
-        self._categories = categories
-
-    def partner(self, path: str, reason: str = "", category: str = "geen") -> None:
-        """Something of the partner's document without a place in ours."""
-        known = self._reasons.get(path.rpartition("/")[2], "")
-        if isinstance(known, dict):
-            known, category = known["niet"], known["wgs"]
-        self.entries.append(Loss(path, category, "weg", reason or known))
-
-    def canonical(self, path: str, *, how: str = "weg", otherwise: str = "") -> None:
-        """Something of ours without a place there; `otherwise` is for what has no reason by name."""
-        plain = _INDEX.sub("", path)
-        category = self._categories.get(plain, "geen")
-        below = {c for p, c in self._categories.items() if p.startswith(plain + ".")} - {"geen"}
-        if below:
-            category = ",".join(sorted(below))
-        reason = next(
-            (r for p, r in self._reasons.items() if f"{plain}.".startswith(f"{p}.")), otherwise
-        )
-        self.entries.append(Loss(path, category, how, reason))
 
 
 @dataclass(slots=True)
@@ -121,6 +88,12 @@ class Leaf(Row):
             account.canonical(path)  # an empty optional element would be dropped again
         elif self.converter.lossy and self.converter.read(as_group(node)) != value:
             account.canonical(path, how="afgerond")
+
+    def render_nil(self, reason: str, out: Tree) -> bool:
+        unknown = self.converter.unknown
+        if unknown is None or self.nillable or self.converter.read(unknown) != Nil(reason):
+            return Row.render_nil(self, reason, out)
+        return put(out, self.partner, dict(unknown))
 
     def allowed(self, message: Tree) -> bool:
         if self.guard is None:

@@ -21,6 +21,7 @@ PREFIXES = {
 }
 
 _INCOMPLETE = "@StUF:indOnvolledigeDatum"
+_NO_DATE = {TEXT: "00000000", _INCOMPLETE: "J"}
 _KNOWN_PARTS = {"M": 1, "D": 2, "V": 3}
 _DECIMAL = re.compile(r"\+?0*([0-9]{1,8})(?:\.0*)?", re.ASCII)  # how XSD may write a date
 _DIGITS = re.compile(r"(?:[0-9]{2}){4,6}|[0-9]{14,17}", re.ASCII)
@@ -107,9 +108,13 @@ def _local(text: str) -> tuple[str, datetime]:
 
 
 CONVERTERS = {
-    "stuf-datum": Converter(parse_datum, render_datum, frozenset({_INCOMPLETE})),
+    "stuf-datum": Converter(parse_datum, render_datum, frozenset({_INCOMPLETE}), unknown=_NO_DATE),
     "stuf-dag": Converter(
-        parse_datum, lambda value: render_datum(value[:10]), frozenset({_INCOMPLETE}), lossy=True
+        parse_datum,
+        lambda value: render_datum(value[:10]),
+        frozenset({_INCOMPLETE}),
+        lossy=True,
+        unknown=_NO_DATE,
     ),
     "stuf-tijdstip": Converter(parse_tijdstip, render_tijdstip, lossy=True),
     "stuf-moment": Converter(parse_moment, render_moment, lossy=True),

@@ -1,7 +1,7 @@
 """The neutral tree a document is read into, and the converters between its texts and our values."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Node = Any  # str, or dict of child name -> Node | list[Node]
@@ -28,7 +28,8 @@ class Converter:
     An invertible pair. `parse` gets a node's text and the node's attributes; `render` the value.
 
     With `lossy`, a value that does not come back the same is entered in the account as `afgerond`.
-    With `fields` the value is an object of these fields.
+    With `fields` the value is an object of these fields. `unknown` is a node that says by itself that
+    the value is unknown, for where the element cannot be nil.
     """
 
     parse: Callable[[str, Tree], Any]
@@ -36,6 +37,7 @@ class Converter:
     attributes: frozenset[str] = frozenset()
     lossy: bool = False
     fields: tuple[str, ...] = ()
+    unknown: Node = field(default=None, compare=False)
 
     def read(self, group: Tree) -> Any:
         """The value of a node, as a group."""

@@ -2,8 +2,6 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
-
 from gateway.model.bekendheid import Contactpersoon, Extra, Organisatie, Persoon
 from gateway.model.casusinformatie import Bijlage
 from gateway.model.envelop import Deel, Inhoud
@@ -116,23 +114,23 @@ class VerzoekTotOnderzoek(Inhoud):
     """
     Document vtoDi01. `zaak_raad` is the case at the Raad, when it is known already.
 
-    At least one client, belanghebbende, document and extra element, as the standard wants.
+    The standard wants both dates, a client, a belanghebbende and a document, and takes one that is nil.
     """
 
     soort: ClassVar[str] = "verzoek-tot-onderzoek"
 
     identificatie: str = wgs(GEEN)
     omschrijving: str | None = wgs(VRIJ, default=None)
-    startdatum: Deeldatum = wgs(GEEN)
-    registratiedatum: Deeldatum = wgs(GEEN)
+    startdatum: Deeldatum | None = wgs(GEEN, default=None)
+    registratiedatum: Deeldatum | None = wgs(GEEN, default=None)
     zaaktype: str | None = wgs(VRIJ, default=None)
     vertrouwelijkheid: Vertrouwelijkaanduiding | None = wgs(GEEN, default=None)
-    clienten: Annotated[tuple[Client, ...], Field(min_length=1)] = wgs(GEEN)
-    belanghebbenden: Annotated[tuple[Belanghebbende, ...], Field(min_length=1)] = wgs(GEEN)
+    clienten: tuple[Client, ...] = wgs(GEEN, default=())
+    belanghebbenden: tuple[Belanghebbende, ...] = wgs(GEEN, default=())
     behandeling: Behandeling | None = wgs(GEEN, default=None)
     zaak_raad: str | None = wgs(GEEN, default=None)
-    documenten: Annotated[tuple[Stuk, ...], Field(min_length=1)] = wgs(VRIJ)
-    extra: Annotated[Extra, Field(min_length=1)] = wgs(VRIJ)
+    documenten: tuple[Stuk, ...] = wgs(VRIJ, default=())
+    extra: Extra = wgs(VRIJ, default=())
 
     def zaak(self) -> str | None:
         return self.identificatie
