@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from base64 import b64decode
 from collections.abc import Iterator
@@ -9,17 +10,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from gateway.bootstrap import load_dialects
-from gateway.client import RefusedByGateway
+from gateway.client import RefusedByGateway, Sent
 from gateway.core.ids import instant
 from gateway.core.policy import Policy
+from gateway.errors import GatewayError
 from gateway.formats.dialect import Mapped
-from gateway.model import schrijf
+from gateway.model import lees, schrijf
 from gateway.model.envelop import Bericht, Systeem, source_of
 from gateway.ports import Dialect
 from gateway.resources import folder
+from gateway.security.tls import client_context
 from gateway.settings import Settings, load
 from gateway.simulators.gcos import Gcos
 from gateway.simulators.party import Party
@@ -123,19 +127,34 @@ class Chain:
         )
 
     def send(self, sender: str, bericht: Bericht, root: str) -> str:
-        spoken = [DIALECTS[name] for name in sorted(self.partners[sender].spoken, reverse=True)]
-        made = next(d.render(bericht, root) for d in spoken if _says(d, root))
         if sender == self.gcos.name:
+            made = self.speaks(sender, root).render(bericht, root)
             self.gcos.put(f"{bericht.id}.xml", made.document)
-            return bericht.id
-        party = self.parties[sender]
-        party.client.send(
+        else:
+            self.offered(sender, bericht, root)
+        return bericht.id
+
+    def speaks(self, sender: str, root: str) -> Dialect:
+        spoken = [DIALECTS[name] for name in sorted(self.partners[sender].spoken, reverse=True)]
+        return next(dialect for dialect in spoken if _says(dialect, root))
+
+    def offered(self, sender: str, bericht: Bericht, root: str) -> Sent:
+        made = self.speaks(sender, root).render(bericht, root)
+        return self.parties[sender].client.send(
             made.document,
             message_id=bericht.id,
             kind=bericht.soort,
             content_type=made.content_type,
         )
-        return bericht.id
+
+    def status(self, sender: str, location: str) -> Any:
+        """What the API tells the sender."""
+        with httpx2.Client(verify=client_context(self.parties[sender].tls)) as client:
+            url = f"https://{self.settings.host}:{self.settings.port}{location}"
+            return client.get(url).raise_for_status().json()
+
+    def metrics(self) -> bytes:
+        return httpx2.get(f"http://127.0.0.1:{self.settings.management_port}/metrics").content
 
     def arrived(self, receiver: str) -> list[bytes]:
         """What lies in a postbus or folder; fetched, opened, and signed for."""
@@ -248,6 +267,83 @@ def test_an_answer_goes_to_the_one_who_asked(
     assert told.soort == got[asker].soort
     assert _facts(got[asker]) <= _facts(told)
     chain.processed(asker, told, answerer)
+
+
+ADDRESSED = (
+    "afzender",
+    "ontvanger",
+    "geenWaarde",
+    "betreft",
+    "identificatie",
+    "casusnummer",
+    "sleutel",
+)
+INDEX = re.compile(r"\[\d+\]")
+MARKED = [
+    ("zsm", "vcobDi01"),
+    ("zsm", "vciDi01"),
+    ("zsm", "meldingGeneriekDi01"),
+    ("politie", "vtMeldingDi01"),
+    ("veilig-thuis", "vtoDi01"),
+    ("zsm", "afdoeningsbeslissing"),
+    ("dji", "bijMelding"),
+    ("dji", "detentiegegevens"),
+    ("dji", "drPlan"),
+    ("dji", "risicoInformatie"),
+    ("landelijk", "overlegverslag"),
+]
+
+
+@pytest.mark.parametrize(("sender", "root"), MARKED)
+def test_every_text_arrives_or_is_accounted_for_and_stands_in_no_log(
+    chain: Chain, sender: str, root: str
+) -> None:
+    receivers = next(r for s, q, r in ROUTES if (s, q) == (sender, root))
+    dialect = chain.speaks(sender, root)
+    sent, marks = _marked(chain.message(sender, root, NAMED.get(root, "")), dialect, root)
+    offered = chain.offered(sender, sent, root)
+    assert len(marks) > 1
+    arrived: dict[str, bytes] = {}
+
+    def all_there() -> bool:
+        for name in chain.partners:
+            arrived.update((name, document) for document in chain.arrived(name))
+        return arrived.keys() >= receivers
+
+    until(all_there, f"{receivers} have it", patience=15)
+    told = chain.status(sender, offered.location)
+    for delivery in told["afleveringen"]:
+        document = arrived[delivery["ontvanger"]].decode("utf-8", "replace")
+        lost = [*delivery["weggelaten"], *delivery["verlies"]]
+        gone = tuple(f"{re.sub(INDEX, '', entry['pad'])}." for entry in lost)
+        for mark, path in marks.items():
+            assert mark in document or f"{path}.".startswith(gone), (delivery["ontvanger"], path)
+        assert not any(mark in str(lost) for mark in marks)
+    kept = [path for path in chain.settings.directory.glob("gateway.*") if path.is_file()]
+    assert {"gateway.log", "gateway.db"} <= {path.name for path in kept}
+    seen = [*(path.read_bytes() for path in kept), chain.metrics()]
+    assert [mark for mark in marks if any(mark.encode() in text for text in seen)] == []
+
+
+def _marked(bericht: Bericht, dialect: Dialect, root: str) -> tuple[Bericht, dict[str, str]]:
+    """The message with a mark in every text that its document lets be any text; their places."""
+    event, marks = schrijf(bericht), dict[str, str]()
+
+    def walk(part: Any, at: str) -> None:
+        for key, value in list(part.items() if isinstance(part, dict) else enumerate(part)):
+            here = at if isinstance(part, list) else f"{at}.{key}"
+            if isinstance(value, dict | list) and key not in ADDRESSED:
+                walk(value, here)
+            elif isinstance(value, str) and key not in ADDRESSED:
+                part[key] = mark = f"Z{len(marks):03}Q"
+                try:
+                    assert mark.encode() in dialect.render(lees(event), root).document
+                    marks[mark] = here
+                except (AssertionError, GatewayError):
+                    part[key] = value
+
+    walk(event["data"], "data")
+    return lees(event), marks
 
 
 def test_a_stuf_document_gets_its_bv03_or_fo03_inside_the_signed_receipt(chain: Chain) -> None:
