@@ -64,10 +64,10 @@ class Huis(Part):
     naam: Text
     oin: Oin
     geldig_van: date
-    geldig_tot: date = date.max  # the first day on which it no longer is
+    geldig_tot: date = date.max  # its last day, as in mappings/routing
 
     def exists_on(self, day: date) -> bool:
-        return self.geldig_van <= day < self.geldig_tot
+        return self.geldig_van <= day <= self.geldig_tot
 
 
 class Settings(BaseSettings):

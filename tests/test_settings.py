@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from string import Template
 
@@ -155,3 +156,13 @@ def test_a_named_file_that_is_no_text_is_told_by_its_path(
 
     with pytest.raises(Misconfigured, match=r"doelbinding\.toml cannot be read"):
         read_text(file)
+
+
+def test_a_house_exists_on_its_first_and_on_its_last_day(tmp_path: Path) -> None:
+    file = written(tmp_path) / FILE
+    text = file.read_text("utf-8")
+    file.write_text(text.replace("2020-01-01", "2020-01-01\ngeldig-tot = 2026-12-31"), "utf-8")
+    (house,) = load(tmp_path).huis
+
+    days = (date(2019, 12, 31), date(2020, 1, 1), date(2026, 12, 31), date(2027, 1, 1))
+    assert [False, True, True, False] == [house.exists_on(day) for day in days]

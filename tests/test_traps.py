@@ -207,14 +207,11 @@ def test_a_child_entered_as_parent_is_carried_as_it_was_said() -> None:
     assert (parent, "2022") == (back["rol"], back["persoon"]["geboortedatum"])
 
 
-@pytest.mark.parametrize(
-    "name", [b"BG:voornamen", b"BG:voorletters", b"BG:voorvoegselGeslachtsnaam"]
-)
+@pytest.mark.parametrize("name", [b"BG:voornamen", b"BG:voorvoegselGeslachtsnaam"])
 def test_an_empty_optional_element_does_not_become_a_missing_one(name: bytes) -> None:
     text = example("vcobDi01")
     start = text.find(b"<" + name + b">")
-    if start < 0:
-        pytest.skip("not in the example")
+    assert start > 0
     end = text.index(b"</" + name + b">")
     parsed = STUF_JZ.parse(text[:start] + b"<" + name + b">" + text[end:])
     rendered = STUF_JZ.render(parsed.bericht)

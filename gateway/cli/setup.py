@@ -23,8 +23,8 @@ VALUES = {
     "dji_oin": "00000099000000005000",
     "gemeente_oin": "00000099000000006000",
     "reclassering_oin": "00000099000000007000",
-    "rvdk_oin": "00000099000000010000",
-    "gcos_oin": "00000099000000015000",
+    "rvdk_oin": "00000099000000015000",  # as in mappings/routing/instanties.toml
+    "gcos_oin": "00000099000000011000",
     "zvh_oin": "00000099000000008000",
     "veilig_thuis_oin": "00000099000000014000",  # as in mappings/routing/veilig-thuis.toml
     "port": "8443",
