@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 
 from gateway.formats import explained
 from gateway.formats.explained import BESIDE, OVERAL, Document, Line
+from gateway.formats.mapping import read_toml
 from gateway.formats.tree import Tree
 from gateway.ports import Dialect
+from gateway.resources import folder
 
 MADE = "Gemaakt met `make docs` uit `mappings/`; wijzig de mapping, niet deze pagina."
 
@@ -27,10 +29,27 @@ canonieke bericht is, en omgekeerd. Dezelfde tabel geldt voor lezen en voor schr
 - Wat aan de andere kant geen plaats heeft, staat er met de reden bij en komt in de verliesrekening van
   elk bericht dat het bevat: de plaats, nooit de waarde.
 
+Wie wat met wie mag delen, staat in [doelbinding.md](doelbinding.md).
+
 Een wijziging keurt de functioneel beheerder van het koppelvlak goed, met de bron erbij
 ([mappings/README.md](../../mappings/README.md)).
 
 """
+
+DOELBINDING = """Zonder regel wordt niets gedeeld. De eerste regel die vandaag geldt voor soort, afzender en ontvanger
+beslist; regels van een installatie (`doelbinding` in `gateway.toml`) gaan voor. Wat niet mee mag, wordt
+weggehaald voordat het document geschreven wordt: een verplicht element is dan leeg met de reden
+`nietGeautoriseerd`, en de plaats staat bij het bericht, nooit de waarde. De categorieën zijn die van Wgs
+artikel 2.30 lid 1 onder a.
+"""
+
+MARKS = {
+    "nationaliteit": "nationaliteit (BGS art. 1.9)",
+    "skn": "strafrechtsketennummer (Sv art. 27b)",
+    "strafbepaling": "strafbepalingen van een veroordeling (Bjsg art. 7 lid 1 onder c)",
+    "melder": "welke natuurlijke persoon meldde (Wmo 2015 art. 4.1.8)",
+}
+"""What passes only where a rule says so."""
 
 
 def pages(dialects: Sequence[Dialect]) -> dict[str, str]:
@@ -39,6 +58,7 @@ def pages(dialects: Sequence[Dialect]) -> dict[str, str]:
     told, tables = explained.conversions(dialects), explained.tables(dialects)
     made = {f"{d.dialect}/{d.root}.md": _page(d, told) for d in found}
     made["codes.md"] = _codes(tables, found)
+    made["doelbinding.md"] = _doelbinding(read_toml(folder("mappings") / "doelbinding.toml"))
     rows = (
         (f"[{d.root}]({d.dialect}/{d.root}.md)", d.dialect, d.kind, len(_fields(d)), len(_lost(d)))
         for d in found
@@ -105,6 +125,36 @@ def _codes(tables: dict[str, Tree], documents: Sequence[Document]) -> str:
         rows = [(_code(r["partner"]), _code(r["canoniek"]), r["betekenis"]) for r in table["code"]]
         columns = ("code", "ons woord", "betekenis")
         parts.append(f"## {name}\n\nBron: {table['bron']}.\n\n{users}\n{_table(columns, rows)}")
+    return "\n".join(parts)
+
+
+def _doelbinding(policy: Tree) -> str:
+    """The rules of the gateway; those of an installation stand in a file of its own."""
+    parts = [f"# Doelbinding: wie wat met wie deelt\n\n{MADE}\n\n{DOELBINDING}"]
+    for number, regel in enumerate(policy["regel"], 1):
+        passes = ", ".join(regel.get("categorieen", ())) or "alle categorieën, ook vrije tekst"
+        marks = [mark for mark, text in MARKS.items() if regel.get(mark) is True]
+        rows = (
+            ("soort", ", ".join(regel["soort"])),
+            ("van", ", ".join(regel["van"])),
+            ("naar", ", ".join(regel["naar"])),
+            ("grondslag", "; ".join(regel["grondslag"])),
+            (
+                "convenant",
+                f"{regel['convenant']}, {regel['geldig-van']} tot en met {regel['geldig-tot']}",
+            ),
+            ("gaat mee", passes),
+            ("gaat ook mee", "; ".join(MARKS[mark] for mark in marks)),
+            ("blijft altijd achter", "; ".join(v for k, v in MARKS.items() if k not in marks)),
+            ("moet aankomen", ", ".join(map(_code, regel.get("moet-aankomen", ())))),
+            (
+                "niet eerder dan",
+                f"{days} dagen ervoor" if (days := regel.get("vooraf-dagen")) else "",
+            ),
+            ("bewaartermijn", f"{regel['bewaartermijn-dagen']} dagen"),
+        )
+        told = _table(("", f"regel {number}"), (row for row in rows if row[1]))
+        parts.append(f"## {number} {', '.join(regel['soort'])}\n\n{told}")
     return "\n".join(parts)
 
 
