@@ -29,6 +29,7 @@ import orjson
 from gateway import errors
 from gateway.formats import codes, jsondoc
 from gateway.formats.dialect import compiled, demand_total, parsed
+from gateway.formats.jsontree import resolved
 from gateway.formats.mapping import Mapping
 from gateway.formats.structure import Element
 from gateway.formats.tree import Converter, Tree
@@ -54,17 +55,6 @@ class Shape:
     required: bool
     listed: bool  # a list in JSON; when `element` does not repeat, of one
     parts: re.Pattern[str] | None
-
-
-def resolved(schema: Any, definitions: Table[str, Any]) -> Any:
-    """The schema with its references filled in. Not for recursive ones (RecursionError)."""
-    if isinstance(schema, list):
-        return [resolved(one, definitions) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if reference := schema.get("$ref"):
-        return resolved(definitions[reference.rpartition("/")[2]], definitions)
-    return {key: resolved(value, definitions) for key, value in schema.items() if key != "$defs"}
 
 
 def shape(name: str, schema: Table[str, Any], *, required: bool = True) -> Shape:

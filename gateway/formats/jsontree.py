@@ -19,27 +19,27 @@ from gateway.formats.tree import NIL, TEXT, Tree, as_group
 Schema = Mapping[str, Any]
 
 
-def expanded(schema: Schema) -> dict[str, Any]:
-    """The schema with every `$ref` replaced by what it names; not for recursive ones."""
-    return _expanded(schema, schema.get("$defs", {}))
+def resolved(schema: Any, definitions: Schema) -> Any:
+    """
+    The schema with every `$ref` replaced by what it names; what stands beside a `$ref` goes before.
 
-
-def _expanded(schema: Schema, defs: Schema) -> dict[str, Any]:
-    if "$ref" in schema:
-        named = defs[schema["$ref"].rpartition("/")[2]]
-        return _expanded({**named, **{k: v for k, v in schema.items() if k != "$ref"}}, defs)
-    out = {key: value for key, value in schema.items() if key != "$defs"}
-    if "properties" in out:
-        out["properties"] = {k: _expanded(v, defs) for k, v in out["properties"].items()}
-    if "items" in out:
-        out["items"] = _expanded(out["items"], defs)
-    return out
+    Not for recursive ones (RecursionError).
+    """
+    if isinstance(schema, list):
+        return [resolved(one, definitions) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if reference := schema.get("$ref"):
+        named = definitions[reference.rpartition("/")[2]]
+        beside = {key: value for key, value in schema.items() if key != "$ref"}
+        return resolved({**named, **beside}, definitions)
+    return {key: resolved(value, definitions) for key, value in schema.items() if key != "$defs"}
 
 
 def structure(schema: Schema) -> Element:
-    """The structure of a document that this schema describes; `title` is its name."""
-    whole = expanded(schema)
-    return _element(schema["title"], whole, reasons=whole.get("geenWaarde", False), required=True)
+    """The structure of a document that this resolved schema describes; `title` is its name."""
+    reasons = schema.get("geenWaarde", False)
+    return _element(schema["title"], schema, reasons=reasons, required=True)
 
 
 def _element(name: str, schema: Schema, *, reasons: bool, required: bool) -> Element:

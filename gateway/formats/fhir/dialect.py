@@ -86,7 +86,7 @@ class FhirDialect:
         except (OSError, orjson.JSONDecodeError) as error:
             raise errors.SchemaMissing(f"{self.name}: een schema is niet te lezen.") from error
         parts = files["delen"]["$defs"]
-        return {kind: jsontree.expanded({**files[kind], "$defs": parts}) for kind in self.kinds}
+        return {kind: jsontree.resolved(files[kind], parts) for kind in self.kinds}
 
     @cached_property
     def mappings(self) -> dict[str, Mapping]:
