@@ -118,8 +118,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
         deliverer = deliver.Deliverer(core, transport, retry.Retry(settings.retry_ladder))
         bus = open_bus(settings.bus_url, source=deliverer, partners=partners)
         opened.callback(bus.close)
-        houses = {h.oin: h.code for h in settings.huis if h.exists_on(now().date())}
-        acceptor = accept.Acceptor(core, houses)
+        acceptor = accept.Acceptor(core, settings.houses)
 
         def oin_of(der: bytes) -> str:
             return checker.check(identity.load_certificate(der), now=now())

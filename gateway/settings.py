@@ -130,6 +130,10 @@ class Settings(BaseSettings):
             raise ValueError('"bus" holds a password: put it in "bus-password-file"')
         return self
 
+    def houses(self, day: date) -> dict[str, str]:
+        """Code by OIN of the houses that exist on this day."""
+        return {house.oin: house.code for house in self.huis if house.exists_on(day)}
+
     def at(self, path: Path) -> Path:
         """A configured path as seen from anywhere."""
         return self.directory / path

@@ -183,7 +183,7 @@ def running(
         "https://gateway.example",
     )
     transport = HttpsTransport(outward_context(tls_files(pki, "gateway")))
-    acceptor = Acceptor(parts, houses={})
+    acceptor = Acceptor(parts, houses=lambda _: {})
     services = Services(
         acceptor=acceptor,
         postbus=Postbus(parts),

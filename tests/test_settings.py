@@ -166,3 +166,4 @@ def test_a_house_exists_on_its_first_and_on_its_last_day(tmp_path: Path) -> None
 
     days = (date(2019, 12, 31), date(2020, 1, 1), date(2026, 12, 31), date(2027, 1, 1))
     assert [False, True, True, False] == [house.exists_on(day) for day in days]
+    assert [0, 1, 1, 0] == [len(load(tmp_path).houses(day)) for day in days]

@@ -244,7 +244,7 @@ class World:
             acknowledges={},
         )
         parts = replace(parts, **instead)
-        self.acceptor = Acceptor(parts, houses={HOUSE_OIN: HOUSE})
+        self.acceptor = Acceptor(parts, houses=lambda _: {HOUSE_OIN: HOUSE})
         self.deliverer = Deliverer(parts, transport, self.retry)
         self.postbus = Postbus(parts)
 

@@ -58,10 +58,13 @@ Allowed = list[tuple[Ruling, ports.NewDelivery]]
 
 @dataclass(frozen=True, slots=True)
 class Acceptor:
-    """Takes messages in. `houses` maps the OIN of a Zorg- en Veiligheidshuis to its code."""
+    """
+    Takes messages in. `houses` maps the OIN of every Zorg- en Veiligheidshuis that exists on a day
+    to its code.
+    """
 
     parts: Parts
-    houses: Mapping[str, str]
+    houses: Callable[[date], Mapping[str, str]]
 
     def accept(self, body: bytes, *, tls_oin: str) -> Accepted:
         """
@@ -206,8 +209,8 @@ class Acceptor:
         bericht = parsed.bericht
         # A partner writes as itself, under a registered name, or for a house it works for.
         writers = {sender.oin, *sender.senders}
-        houses = {oin for oin, house in self.houses.items() if sender.works_for(house)}
         day = self.parts.now().date()
+        houses = {oin for oin, house in self.houses(day).items() if sender.works_for(house)}
         source = routing.organisation(self.parts, source_oin(bericht.source), day)
         writer = routing.organisation(self.parts, bericht.data.afzender.organisatie, day)
         for path, agrees in (
@@ -227,7 +230,7 @@ class Acceptor:
         """The message with what the gateway knows better than its document."""
         sender, said = opened.signer, opened.envelope.get
         receiver = bericht.data.ontvanger.organisatie
-        house = self.houses.get(routing.organisation(self.parts, receiver, now.date()))
+        house = self.houses(now.date()).get(routing.organisation(self.parts, receiver, now.date()))
         area = next(iter(routing.houses(self.parts, bericht, now.date())), None)
         conversation = asked.conversation if asked else said("conversatieid")
         known = {
