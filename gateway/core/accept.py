@@ -229,9 +229,10 @@ class Acceptor:
     ) -> Bericht:
         """The message with what the gateway knows better than its document."""
         sender, said = opened.signer, opened.envelope.get
-        receiver = bericht.data.ontvanger.organisatie
-        house = self.houses(now.date()).get(routing.organisation(self.parts, receiver, now.date()))
-        area = next(iter(routing.houses(self.parts, bericht, now.date())), None)
+        day = now.date()
+        named = routing.organisation(self.parts, bericht.data.ontvanger.organisatie, day)
+        house = self.houses(day).get(named)
+        area = next(iter(routing.houses(self.parts, bericht, day)), None)
         conversation = asked.conversation if asked else said("conversatieid")
         known = {
             "source": source_of(sender.oin, sender.systeem),
