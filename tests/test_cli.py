@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -293,6 +294,16 @@ def test_a_requeued_delivery_arrives_once(tmp_path: Path) -> None:
         assert "Noor" in call("trace", dead["delivery"], "-d", folder).stdout
         (line,) = (r for r in listed(folder, "bus", "status") if "to landelijk" in r["what"])
         assert (line["state"], line["count"]) == ("afgeleverd", 1)
+
+
+def test_every_partner_of_the_configuration_can_be_simulated(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = told(capsys, "simulate", "niemand", "--dir", made)
+
+    assert code
+    known = set(re.findall("[a-z-]+", said.partition("wel: ")[2]))
+    assert {entry.name for entry in load(made).partner} <= known
 
 
 def test_a_simulated_partner_answers_what_is_sent(tmp_path: Path) -> None:

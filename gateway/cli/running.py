@@ -17,9 +17,7 @@ from gateway.cli.output import HERE, Dir, Json, records
 from gateway.errors import NotFound
 from gateway.settings import load
 
-Who = Literal[
-    "zsm", "politie", "veilig-thuis", "dji", "gemeente", "zvh", "reclassering", "landelijk"
-]
+Who = Annotated[str, typer.Argument(metavar="PARTNER", help="As gateway.toml names it.")]
 bus = typer.Typer(help="The bus and its queues.", no_args_is_help=True)
 
 
