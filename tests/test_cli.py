@@ -302,7 +302,7 @@ def test_every_partner_of_the_configuration_can_be_simulated(
     code, said = told(capsys, "simulate", "niemand", "--dir", made)
 
     assert code
-    known = set(re.findall("[a-z-]+", said.partition("wel: ")[2]))
+    known = set(re.findall("[a-z-]+", said.partition("known: ")[2]))
     assert {entry.name for entry in load(made).partner} <= known
 
 

@@ -14,7 +14,6 @@ from gateway import bus as buses
 from gateway import logs
 from gateway.bootstrap import Gateway, build
 from gateway.cli.output import HERE, Dir, Json, records
-from gateway.errors import NotFound
 from gateway.settings import load
 
 Who = Annotated[str, typer.Argument(metavar="PARTNER", help="As gateway.toml names it.")]
@@ -64,7 +63,7 @@ def simulate(who: Who, dir: Dir = HERE) -> None:
     others = {party.name: party for party in (Zsm, National, Reclassering, Gcos)}
     known: dict[str, Any] = {**others, **PARTIES}
     if who not in known:
-        raise NotFound(f"{who} is niet te simuleren; wel: {', '.join(sorted(known))}.")
+        raise typer.BadParameter(f"{who} cannot be simulated; known: {', '.join(sorted(known))}")
     with known[who](load(dir)) as party:
         typer.echo(f"{who} runs, and keeps what it receives in {party.folder}; Ctrl-C ends it")
         if isinstance(party, Zsm):
