@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import orjson
@@ -13,7 +13,9 @@ import pytest
 
 from gateway import errors
 from gateway.core import accept
+from gateway.core.gebieden import Gebieden, Rij
 from gateway.core.ids import digest_of, new_id
+from gateway.model.envelop import source_of, type_of
 from gateway.ports import State
 
 from .world import GATEWAY_OIN, HOUSE, TestClock, World
@@ -211,6 +213,49 @@ def test_step_6_a_house_decides_who_receives(world: World) -> None:
     accepted = world.send(event)
     receivers = {d.receiver for d in world.store.deliveries_of(accepted.internal_id or "")}
     assert receivers == {"gcos", "landelijk"}
+
+
+def test_step_6_two_gemeenten_of_two_houses_reach_both_and_the_first_is_the_house(
+    world: World,
+) -> None:
+    def rows(**of: str) -> dict[str, tuple[Rij, ...]]:
+        found = {code.strip("_"): house for code, house in of.items()}
+        return {
+            code: (Rij({"huis": house}, date.min, date.max, "proef"),)
+            for code, house in found.items()
+        }
+
+    lists = {"gemeenten": rows(_0001="", _0002=""), "mandaten": rows(_0001="een", _0002="twee")}
+    kinds = frozenset({"bij-melding"})
+    world.partners["dji"] = replace(world.partner("dji"), sends=kinds)
+    for name, house in (("gcos", "twee"), ("landelijk", "een")):
+        houses = frozenset({house})
+        world.partners[name] = replace(world.partner(name), receives=kinds, houses=houses)
+    world.wire_up(gebieden=Gebieden(lists | {"instanties": {}}))
+    sender = world.partner("dji")
+    melding = {
+        "identificatie": "BIJ-1",
+        "gemeente": "0001",
+        "tweedeGemeente": "0002",
+        "persoon": {"geslachtsnaam": "Testpersoon"},
+        "terugkeer": {"soort": "definitief", "datum": "2030-01-01"},
+    }
+    accepted = world.send(
+        world.question(
+            type=type_of("bij-melding"),
+            source=source_of(sender.oin, sender.systeem),
+            data={
+                "afzender": {"organisatie": sender.oin, "applicatie": "DJI"},
+                "ontvanger": {"organisatie": "onbekend", "applicatie": "ZVH"},
+                "melding": melding,
+            },
+        ),
+        sender="dji",
+    )
+    deliveries = world.store.deliveries_of(accepted.internal_id or "")
+
+    assert {"gcos", "landelijk"} == {delivery.receiver for delivery in deliveries}
+    assert {"een"} == {delivery.message.house for delivery in deliveries}
 
 
 def test_step_6_one_receiver_that_may_not_does_not_stop_the_others(world: World) -> None:

@@ -191,6 +191,17 @@ def test_the_bytes_of_an_attachment_come_back_though_it_was_written_in_lines() -
     assert event("vtoDi01") == schrijf(STUF_JZ.parse(text.replace(whole[1], lines)).bericht)
 
 
+def test_more_than_ten_documents_go_with_a_request() -> None:
+    sent = event("vtoDi01")
+    first = sent["data"]["documenten"][0]
+    sent["data"]["documenten"] = [first | {"identificatie": f"DOC-{n}"} for n in range(1, 26)]
+    rendered = STUF_JZ.render(lees(sent))
+    again = schrijf(STUF_JZ.parse(rendered.document).bericht)
+
+    assert () == rendered.loss
+    assert sent["data"]["documenten"] == again["data"]["documenten"]
+
+
 def test_a_request_about_nobody_is_what_the_standard_takes() -> None:
     nobody = etree.fromstring(example("vtoDi01"))
     for clients in nobody.findall(".//{*}heeftBetrekkingOp"):

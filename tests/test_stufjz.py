@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from gateway.errors import GatewayError, NotExpressible, UnknownCode
+from gateway.formats import codes
 from gateway.formats.stufjz import STUF_JZ
 from gateway.formats.xmldoc import XSI, read
 from gateway.model import SOORTEN, lees, schrijf
@@ -81,6 +82,50 @@ def test_a_valid_document_full_of_borders_is_read_or_refused_with_a_reason(
     except GatewayError as error:
         assert error.code in REFUSALS, (error.code, error.path)
         assert error.path
+
+
+XSD = "{http://www.w3.org/2001/XMLSchema}"
+CODE_LISTS = {
+    "BetrokkenheidContentType": "betrokkenheid",
+    "BetrokkenheidHoedanigheidType": "hoedanigheid",
+    "BetrokkenheidRelatieType": "relatie",
+    "Foutplek": "foutplek",
+    "Geslachtsaanduiding": "geslacht",
+    "Informeringswijze": "informeringswijze",
+    "LeefgebiedType": "leefgebied",
+    "RedenMeldingContentTypeEnum": "redenverzoek",
+    "SASHniveau": "sashniveau",
+    "SoortAdresType": "soortadres",
+    "SoortMeldingContentType": "bestemming",
+    "StatusMeldingContentType": "meldingstatus",
+    "StatusVeiligheidsbeoordeling": "vt-status",
+    "UitkomstVeiligheidsbeoordeling": "vt-uitkomst",
+    "VertrouwelijkAanduiding": "vertrouwelijkaanduiding",
+    "VraagAntwoordType": "vraagcode",
+}
+NO_LISTS = {"AardAantal", "Berichtcode", "BerichtcodeDi01", "INDIC", "IndOnvolledigeDatum"} | {
+    *("Indicatie", "NoValue", "Verwerkingssoort", "scope")  # read as they are, or fixed
+}
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published schemas lie beside the checkout")
+def test_every_code_list_of_the_standard_is_a_table_and_whole() -> None:
+    found: dict[str, set[str]] = {}
+    for path in PUBLISHED.rglob("*.xsd"):
+        for simple in etree.parse(str(path)).iter(f"{XSD}simpleType"):
+            values = {str(node.get("value")) for node in simple.iter(f"{XSD}enumeration")}
+            parent = simple.getparent()
+            assert parent is not None
+            name = str(simple.get("name") or parent.get("name"))
+            if values and name not in NO_LISTS and not name.startswith("Functie-"):
+                found.setdefault(name, set()).update(values)
+
+    assert CODE_LISTS.keys() == found.keys()
+    for name, values in found.items():
+        table = codes.tables()[f"code {CODE_LISTS[name]}"]
+        assert values == {table.render(table.parse(value, {})) for value in values}, name
+        with pytest.raises(UnknownCode):
+            table.parse("geen code", {})
 
 
 @pytest.mark.parametrize("root", [document.name for document in STUF_JZ.documents])

@@ -80,6 +80,34 @@ def test_a_street_of_eighty_characters_is_carried_and_never_cut_off() -> None:
     assert "openbareRuimteNaam" in (caught.value.path or "")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Çelik-Ağaoğlu", "Ørsted", "Đorđević", "D'Æth", "Şîrîn ß", "Łukasiewicz"),
+        *("\u0132sbrand", "e\u0301e\u0301n", "\ufb01jn", "Ω\U00020bb7"),
+    ],
+)
+def test_a_name_keeps_its_diacritics_and_ligatures(name: str) -> None:
+    """As it was typed: a name that is composed anew is another name to who compares bytes."""
+    rendered = written(melding(geslachtsnaam=name), "meldingGeneriekDi01")
+    (betrokkene,) = read(rendered.document)["data"]["betrokkenen"]
+
+    assert name == betrokkene["persoon"]["geslachtsnaam"]
+    assert () == rendered.loss
+
+
+def test_of_several_addresses_each_keeps_its_kind() -> None:
+    homes = [
+        {"soort": kind, "binnenland": {"woonplaats": town}}
+        for kind, town in (("post", "Breda"), ("woon-verblijf", "Tilburg"), ("post", "Goes"))
+    ]
+    rendered = written(melding(adressen=homes), "meldingGeneriekDi01")
+    (betrokkene,) = read(rendered.document)["data"]["betrokkenen"]
+
+    assert homes == betrokkene["persoon"]["adressen"]
+    assert () == rendered.loss
+
+
 def test_a_huisletter_and_an_addition_are_not_lost() -> None:
     house = {"woonplaats": "Breda", "huisnummer": "12", "huisletter": "b", "toevoeging": "bis"}
     rendered = written(at(**house), "meldingGeneriekDi01")
