@@ -94,7 +94,7 @@ class Dialect(Protocol):
         """
         Map from canonical and validate; `root` picks a document where several say this kind.
 
-        Raises NotExpressible, UnknownCode.
+        Raises NotExpressible.
         """
 
 

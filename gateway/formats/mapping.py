@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from gateway.errors import MappingInvalid
+from gateway.errors import InvalidDocument, MappingInvalid, NotExpressible
 from gateway.formats import structure
 from gateway.formats.account import Account
 from gateway.formats.placement import (
@@ -107,11 +107,18 @@ class Mapping:
         return all(get(event, tuple(at.split("."))) == value for at, value in self.alleen.items())
 
     def render(self, event: Tree) -> tuple[Tree, list[Loss]]:
-        """The partner's tree of a canonical tree, and what was lost."""
+        """
+        The partner's tree of a canonical tree, and what was lost.
+
+        Raises NotExpressible for what must be said and cannot: a word that a code table lacks too.
+        """
         out: Tree = {}
         account = Account(self.niet, self._fields)
         inside = {key: value for key, value in event.items() if key not in self.elders}
-        self.scope.render(inside, out, "", account)
+        try:
+            self.scope.render(inside, out, "", account)
+        except InvalidDocument as error:  # true of what a sender writes; here the dialect falls short
+            raise NotExpressible(error.detail, path=error.path) from error
         return out, [entry for entry in account.entries if entry.path not in self.alleen]
 
     def place(self, canonical: str) -> str:
