@@ -32,6 +32,7 @@ The errors of the gateway: one tree, each class with a stable code.
         + RejectedByPartner     geweigerd-door-partner
         + DeadlinePassed        termijn-verstreken
         + BodyDestroyed         inhoud-vernietigd
+        + Quarantined           in-quarantaine
       x Unavailable           transient; tried again
         + BusUnavailable        bus-onbereikbaar           503
         + StoreUnavailable      opslag-onbereikbaar        503
@@ -282,6 +283,12 @@ class BodyDestroyed(Undeliverable, code="inhoud-vernietigd"):
     """The key of the body was destroyed on its destroy-by date; only the record is left."""
 
     titel = "De inhoud is na de bewaartermijn vernietigd"
+
+
+class Quarantined(Undeliverable, code="in-quarantaine"):
+    """Worker after worker ended while it handled this one: find out why before it is requeued."""
+
+    titel = "De verwerking breekt telkens af zonder uitkomst"
 
 
 class Unavailable(GatewayError, code="onbereikbaar", status=503):

@@ -314,6 +314,22 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    A partner that fails: how often in a row, and until when it is left alone (None: it is not yet).
+
+    `probe` is the one delivery that may be tried meanwhile.
+    """
+
+    partner: str
+    failures: int
+    open_until: datetime | None
+    probe: str | None
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One step in the life of a message: a name from a fixed list, ids and codes only."""
 
@@ -377,14 +393,28 @@ class Store(Protocol):
         """
         Ids of due lane heads, now `onderweg` until the lease ends; oldest due first.
 
-        Due are `klaar`, `wacht` with `due` passed, and pushed `onderweg` with the lease passed.
+        Due are `klaar`, `wacht` with `due` passed, and pushed `onderweg` with the lease passed. Of a
+        partner that is left alone (`Standing`) none, and once that time is over one, as a probe.
         """
 
     def unclaim(self, ids: Sequence[str], *, now: datetime) -> None:
-        """Give claims back that could not be offered: due again at once, no attempt counted."""
+        """Give claims back that could not be offered or begun: due at once, no attempt counted."""
 
     def renew(self, ids: Sequence[str], *, lease_s: float, now: datetime) -> bool:
         """Prolong leases; False when one of the deliveries is no longer due to be sent."""
+
+    def begin(self, delivery_id: str, *, lease_s: float, now: datetime) -> int:
+        """
+        A worker takes it in hand: how often that happened since its last outcome.
+
+        0 when it is no longer due, or its receiver is left alone (`Standing`): then it is given back.
+        """
+
+    def standings(self) -> dict[str, Standing]:
+        """The partners that fail, by name."""
+
+    def put_standing(self, standing: Standing) -> None:
+        """Keep it; an outcome that shows the partner alive takes it away (`settle`)."""
 
     def delivery(self, delivery_id: str) -> DeliveryRecord | None: ...
 
@@ -429,7 +459,11 @@ class Store(Protocol):
         """A dead delivery is due again under the same id, deadline anew; False if not dead."""
 
     def expire(self, *, now: datetime) -> list[str]:
-        """Postbus deliveries past their deadline become dead; returns their ids."""
+        """
+        What nobody tries becomes dead past its deadline; returns the ids.
+
+        That is what lies in a postbus, and what is for a partner that is left alone.
+        """
 
     def deliveries_of(self, internal_id: str) -> list[DeliveryRecord]: ...
 

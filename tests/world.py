@@ -29,7 +29,7 @@ from gateway.core.parts import Parts
 from gateway.core.policy import Policy
 from gateway.core.postbus import Postbus
 from gateway.core.retry import Retry
-from gateway.errors import InvalidDocument
+from gateway.errors import InvalidDocument, PartnerUnavailable
 from gateway.model import lees, schrijf
 from gateway.model.envelop import Bericht, source_of, type_of
 from gateway.model.partner import Partner
@@ -154,13 +154,15 @@ class Wire:
     """
     `ports.Transport` to receivers that open, keep and acknowledge for real.
 
-    `script` holds what happens to the next pushes instead: an Answer, or an error to raise.
+    `script` holds what happens to the next pushes instead: an Answer, or an error to raise; to the
+    partners in `down` every push fails.
     `ledger` is what each receiver took in: (partner, id) to digest; a repeat is no second entry.
     """
 
     sealer_of: Callable[[str], Sealer]
     clock: TestClock
     script: list[Answer | BaseException] = field(default_factory=list)
+    down: set[str] = field(default_factory=set)
     ledger: dict[tuple[str, str], str] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)  # message ids as received, repeats left out
     digests: list[str] = field(default_factory=list)  # of every push, repeats too
@@ -170,6 +172,8 @@ class Wire:
         sealer = self.sealer_of(partner.name)
         opened = sealer.open(sealed, now=self.clock.now())
         self.digests.append(opened.digest)
+        if partner.name in self.down:
+            raise PartnerUnavailable()
         if self.script:
             step = self.script.pop(0)
             if isinstance(step, BaseException):

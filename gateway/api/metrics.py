@@ -31,12 +31,16 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Gauge]:
         deliveries = Gauge("zvh_deliveries", "Deliveries", labels=["partner", "state"])
         oldest = Gauge("zvh_oldest_due_seconds", "How long the oldest due delivery waits")
+        failing = Gauge("zvh_partner_failing", "Deliveries failed in a row", labels=["partner"])
         try:
             counts, due = self._store.counts(), self._store.oldest_due()
+            standings = self._store.standings()
         except StoreUnavailable:
             return  # the gauges are absent, and /health/ready says why
         for labels, count in counts.items():
             deliveries.add_metric(labels, count)
+        for partner, standing in standings.items():
+            failing.add_metric([partner], standing.failures)
         waits = (datetime.now(UTC) - due).total_seconds() if due else 0
         oldest.add_metric([], max(0, waits))
-        yield from (deliveries, oldest)
+        yield from (deliveries, oldest, failing)

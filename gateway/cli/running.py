@@ -119,8 +119,12 @@ def status(dir: Dir = HERE, json: Json = False) -> None:
     with _gateway(dir) as gateway:
         gateway.bus.ping()
         found, counts = gateway.bus.status(), gateway.store.counts()
+        standings = gateway.store.standings()
     lines = [(f"queue {name}", "ready", count) for name, count in found.items()]
     lines += [(f"deliveries to {who}", state, count) for (who, state), count in counts.items()]
+    for who, how in standings.items():
+        until = f"left alone until {how.open_until:%H:%M:%S} UTC, " if how.open_until else ""
+        lines.append((f"partner {who}", f"{until}failed in a row", how.failures))
     rows = [dict(zip(("what", "state", "count"), line, strict=True)) for line in sorted(lines)]
     records("Bus and store", rows, as_json=json, empty="There are no queues.")
 

@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 
 from gateway import errors, ports
-from gateway.core import outgoing, samen
+from gateway.core import breaker, outgoing, samen
 from gateway.core.events import announcement
 from gateway.core.parts import Parts
 from gateway.core.policy import Ruling, strip
@@ -27,6 +27,8 @@ from gateway.ports import DeliveryRecord, Outcome, State
 
 LEASE_S = 30.0  # of a worker that died: then another may try. A slower push is one the receiver gets twice
 OFFERED_S = 300.0  # what a broker keeps without an outcome is offered again
+
+MAX_BEGUN = 10  # tries without an outcome: innocents die with a worker too, and need room
 
 PERMANENT = frozenset({400, 403, 404, 405, 409, 410, 413, 415, 422})
 """HTTP statuses that will be the same next time; every other failure is tried again."""
@@ -58,7 +60,7 @@ class Deliverer:
         return outgoing.pack(self.parts, outgoing.find(self.parts, delivery_id))
 
     def expire(self) -> None:
-        """Give up what lies in a postbus beyond its deadline."""
+        """Give up what nobody tries and is beyond its deadline."""
         for delivery in self.parts.store.expire(now=self.parts.now()):
             log.warning("delivery_expired", delivery=delivery)
 
@@ -71,10 +73,13 @@ class Deliverer:
         """
         began = time.monotonic()
         # (1) still due; from here on the lease is ours
-        if not self._renew(taken.delivery_id):
+        begun = self.parts.store.begin(taken.delivery_id, lease_s=LEASE_S, now=self.parts.now())
+        if not begun:
             return None
         record = outgoing.find(self.parts, taken.delivery_id)
         try:
+            if begun > MAX_BEGUN:
+                raise errors.Quarantined(f"Na {MAX_BEGUN} pogingen was er nog geen uitkomst.")
             # (2) a parcel that we signed, for this delivery
             bericht = outgoing.unpack(self.parts, taken.token, record)
             # (3) doelbinding as it is today; the document as it was made the first time
@@ -98,6 +103,9 @@ class Deliverer:
                 )
         except errors.StoreUnavailable:
             raise
+        except (errors.PartnerUnavailable, errors.ReceiptInvalid) as error:
+            breaker.failed(self.parts, record, error, self.retry.ladder)
+            outcome = self._failed(error, record)
         except Exception as error:  # noqa: BLE001 (a bug must not make a delivery spin)
             outcome = self._failed(error, record)
         # (7) attempt, outcome and the next of the lane in one transaction; (8) is the worker's

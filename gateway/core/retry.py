@@ -28,7 +28,7 @@ class Retry:
             retry=tenacity.retry_if_exception(_passes_soon),
             reraise=True,
         )
-        self._ladder = ladder_s
+        self.ladder = ladder_s
 
     def quickly(self, attempt: Callable[[], T], *, between: Callable[[], object]) -> T:
         """The result of `attempt`, tried at most three times; raises its last error."""
@@ -42,7 +42,7 @@ class Retry:
 
         The last try is made at the deadline, however far the next rung or `retry_after` lies.
         """
-        rung = self._ladder[min(attempts, len(self._ladder)) - 1]
+        rung = self.ladder[min(attempts, len(self.ladder)) - 1]
         wait_s = max(random.uniform(rung, rung * (1 + JITTER)), retry_after or 0.0)
         if deadline is None:
             return now + timedelta(seconds=wait_s)

@@ -8,9 +8,28 @@ from typing import Any
 from sqlalchemy import Engine, Exists, Select, Text, cast, exists, func, or_, select, tuple_
 
 from gateway.errors import NotFound
-from gateway.ports import Bodies, DeliveryRecord, Event, MessageRecord, Query, State, StoredReceipt
+from gateway.ports import (
+    Bodies,
+    DeliveryRecord,
+    Event,
+    MessageRecord,
+    Query,
+    Standing,
+    State,
+    StoredReceipt,
+)
 from gateway.store.engine import reading
-from gateway.store.tables import alias, attempt, body, delivery, event, message, receipt, rendered
+from gateway.store.tables import (
+    alias,
+    attempt,
+    body,
+    delivery,
+    event,
+    message,
+    receipt,
+    rendered,
+    standing,
+)
 
 M, D = message.c, delivery.c
 MESSAGE = [M[field.name] for field in fields(MessageRecord)]
@@ -137,6 +156,9 @@ class Reader:
     def oldest_due(self) -> datetime | None:
         first: datetime | None = self._one(select(func.min(D.due)))[0]
         return first
+
+    def standings(self) -> dict[str, Standing]:
+        return {row.partner: Standing(*row) for row in self._all(select(standing))}
 
     def ping(self) -> None:
         self._one(select(M.id))

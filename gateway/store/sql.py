@@ -4,11 +4,21 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, and_, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.errors import DeadlinePassed, StoreUnavailable
-from gateway.ports import FINAL, DeliveryRecord, NewMessage, Outcome, Rendered, State, StoredReceipt
+from gateway.ports import (
+    FINAL,
+    DeliveryRecord,
+    NewMessage,
+    Outcome,
+    Rendered,
+    Standing,
+    State,
+    StoredReceipt,
+)
+from gateway.store.claims import WAITING, alive, due_now, keep, left_alone
 from gateway.store.engine import upsert, writing
 from gateway.store.lanes import change, enqueue, lock, log, release, retire, supersede, values
 from gateway.store.reader import IN_POSTBUS, Reader, Rows
@@ -44,9 +54,12 @@ class SqlStore(Reader):
             log(sql, Step.GEWEIGERD, at, detail=f"{code} afzender={sender} digest={digest}")
 
     def claim(self, *, limit: int, lease_s: float, now: datetime) -> list[str]:
-        due = select(D.id, D.message).where(D.due <= now).order_by(D.due).limit(limit)
         until = now + timedelta(seconds=lease_s)
-        return self._change_all(due, Step.AANGEBODEN, now, state=State.ONDERWEG, due=until)
+        with writing(self._engine) as sql:
+            rows = due_now(sql, limit=limit, until=until, now=now)
+            for row in rows:
+                change(sql, row, Step.AANGEBODEN, now, state=State.ONDERWEG, due=until)
+        return [row.id for row in rows]
 
     def unclaim(self, ids: Sequence[str], *, now: datetime) -> None:
         held = select(D.id, D.message).where(D.id.in_(ids), *LEASED)
@@ -56,6 +69,21 @@ class SqlStore(Reader):
         lease = update(delivery).values(due=now + timedelta(seconds=lease_s))
         with writing(self._engine) as sql:
             return sql.execute(lease.where(D.id.in_(ids), *LEASED)).rowcount == len(ids)
+
+    def begin(self, delivery_id: str, *, lease_s: float, now: datetime) -> int:
+        mine = (D.id == delivery_id, *LEASED)
+        lease = {"due": now + timedelta(seconds=lease_s), "begun": D.begun + 1}
+        taken = update(delivery).values(lease).where(*mine, ~left_alone()).returning(D.begun)
+        with writing(self._engine) as sql:
+            begun: int | None = sql.scalar(taken)
+            if begun is None:  # gone on, or to wait for its receiver
+                back = select(D.id, D.message).where(*mine)
+                self._change_all_in(sql, back, Step.TERUGGEGEVEN, now, state=State.KLAAR, due=now)
+        return begun or 0
+
+    def put_standing(self, standing: Standing) -> None:
+        with writing(self._engine) as sql:
+            keep(sql, standing)
 
     def save_rendered(
         self,
@@ -89,7 +117,10 @@ class SqlStore(Reader):
             tries = row.attempts + 1
             made = {"delivery": delivery_id, "number": tries, "at": now, "outcome": state}
             sql.execute(insert(attempt), made | values(outcome, attempt))
-            sql.execute(update(delivery).where(D.id == delivery_id).values(attempts=tries))
+            made_up = update(delivery).where(D.id == delivery_id)
+            sql.execute(made_up.values(attempts=tries, begun=0))
+            if outcome.status is not None:
+                alive(sql, row.receiver, now)
             if row.state in FINAL:
                 return []
             change(sql, row, step, now, detail=outcome.code, **values(outcome, delivery))
@@ -113,15 +144,22 @@ class SqlStore(Reader):
     def expire(self, *, now: datetime) -> list[str]:
         passed = DeadlinePassed("Niet binnen de termijn uit de postbus gehaald.")
         dead = {"state": State.DOOD, "reason": passed.reason(), "detail": passed.code}
-        late = select(D.id, D.message).where(*IN_POSTBUS, D.deadline <= now)
+        untried = or_(and_(*IN_POSTBUS), and_(D.state.in_(WAITING), left_alone()))
+        late = select(D.id, D.message).where(D.deadline <= now, untried)
         return self._change_all(late, Step.DOOD, now, **dead)
 
     def _change_all(self, rows: Rows, step: Step, now: datetime, **new: Any) -> list[str]:
         """Change what is found and nobody else is changing; returns the ids."""
         with writing(self._engine) as sql:
-            found = sql.execute(rows.with_for_update(skip_locked=True)).all()
-            for row in found:
-                change(sql, row, step, now, **new)
+            return self._change_all_in(sql, rows, step, now, **new)
+
+    @staticmethod
+    def _change_all_in(
+        sql: Connection, rows: Rows, step: Step, now: datetime, **new: Any
+    ) -> list[str]:
+        found = sql.execute(rows.with_for_update(skip_locked=True)).all()
+        for row in found:
+            change(sql, row, step, now, **new)
         return [row.id for row in found]
 
 

@@ -116,6 +116,9 @@ delivery = sa.Table(
     _of("message", nullable=False),
     *_columns(sa.Text, "receiver", "dialect", "lane", "reason", "digest", "root", "content_type"),
     *_columns(sa.Integer, "lane_seq", "attempts"),
+    *_columns(
+        sa.Integer, "begun"
+    ),  # tries since the last outcome: more than one, and a worker died
     *_columns(sa.Enum(State, native_enum=False, length=16, values_callable=list), "state"),
     # When a worker may take it (again); for `onderweg` the end of its lease. Null: never by itself.
     *_columns(Instant, "due", "deadline", nullable=True),
@@ -129,6 +132,19 @@ delivery = sa.Table(
     sa.Index("delivery_due", "due"),
     sa.Index("delivery_state", "state", "created_at"),
     sa.Index("delivery_receiver", "receiver", "state", "created_at"),
+    sa.Index("delivery_receiver_due", "receiver", "due"),  # while a partner is left alone
+)
+
+# Partners that fail, and until when they are left alone; who is well has no row.
+standing = sa.Table(
+    "standing",
+    metadata,
+    sa.Column("partner", sa.Text, primary_key=True),
+    *_columns(sa.Integer, "failures"),
+    *_columns(Instant, "open_until", nullable=True),
+    *_columns(sa.Text, "probe", nullable=True),
+    *_columns(sa.Text, "reason"),
+    *_columns(Instant, "since"),
 )
 
 attempt = sa.Table(
