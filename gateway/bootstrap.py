@@ -78,7 +78,17 @@ def build(settings: Settings) -> Iterator[Gateway]:
     """
     from gateway.api import Services, app, metrics, server
     from gateway.bus import open_bus
-    from gateway.core import accept, deliver, events, gebieden, parts, policy, postbus, retry
+    from gateway.core import (
+        accept,
+        deliver,
+        events,
+        gebieden,
+        parts,
+        policy,
+        postbus,
+        repair,
+        retry,
+    )
     from gateway.filedrop import FileDrop
     from gateway.formats import jsondoc
     from gateway.formats.stufjz import STUF_JZ, acknowledgement
@@ -135,7 +145,8 @@ def build(settings: Settings) -> Iterator[Gateway]:
 
         folders = [partner for partner in settings.partner if partner.transport == "map"]
         drop = FileDrop(acceptor, box, folders, at(Path("bestanden")))
-        also = [drop.watch] if folders else []
+        mending = repair.Repairs(store, now, settings.four_eyes_above)
+        also = [mending.advance, *([drop.watch] if folders else [])]
         worker = Worker(bus, deliverer, threads=settings.worker_threads, also=also)
         yield Gateway(store, bus, worker, listen)
 

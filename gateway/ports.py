@@ -276,6 +276,7 @@ class DeliveryRecord:
     lane_seq: int
     state: State
     reason: str
+    code: str  # of the error that made it wait or die; empty when there was none
     attempts: int
     due: datetime | None
     deadline: datetime | None
@@ -457,6 +458,9 @@ class Store(Protocol):
 
     def requeue(self, delivery_id: str, *, actor: str, now: datetime) -> bool:
         """A dead delivery is due again under the same id, deadline anew; False if not dead."""
+
+    def drop(self, delivery_id: str, *, actor: str, motive: str, now: datetime) -> bool:
+        """A dead delivery is given up for good, the next of its lane may go; False if not dead."""
 
     def expire(self, *, now: datetime) -> list[str]:
         """

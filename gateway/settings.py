@@ -104,6 +104,7 @@ class Settings(BaseSettings):
 
     retry_ladder: tuple[PositiveFloat, ...] = Field((10, 60, 600, 3600, 10800), min_length=1)
     worker_threads: int = Field(default=4, ge=1, le=64)
+    four_eyes_above: int = Field(default=50, ge=0)  # a repair of more needs a second person
     schema_folder: Path | None = None
     doelbinding: Path | None = None
 

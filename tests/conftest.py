@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NoReturn
 
@@ -62,6 +62,13 @@ def store(url: str) -> Iterator[SqlStore]:
     """A store on that database."""
     with closing(SqlStore(connect(url))) as store:
         yield store
+
+
+@pytest.fixture
+def another(url: str) -> Iterator[Callable[[], SqlStore]]:
+    """More stores on that database, as other nodes have."""
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(closing(SqlStore(connect(url))))
 
 
 @pytest.fixture(scope="module")

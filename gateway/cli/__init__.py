@@ -2,7 +2,7 @@
 
 import typer
 
-from gateway.cli import mapping, messages, offline, running, setup
+from gateway.cli import dead, mapping, messages, offline, running, setup
 
 app = typer.Typer(
     name="gateway",
@@ -19,7 +19,7 @@ for command in (
     *(messages.send, messages.inbox, messages.trace, offline.translate, offline.check),
 ):
     app.command()(command)
-app.add_typer(messages.dead, name="dead")
+app.add_typer(dead.dead, name="dead")
 app.add_typer(running.bus, name="bus")
 app.add_typer(mapping.mapping, name="mapping")
 app.add_typer(setup.certs, name="certs")

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,23 +13,23 @@ from gateway.bootstrap import load_dialects
 from gateway.cli.offline import read, recognise
 from gateway.cli.output import HERE, Dir, Json, records, table, write_json
 from gateway.errors import NotFound
-from gateway.ports import Loss, MessageRecord, State, Store
-from gateway.settings import load
+from gateway.ports import Loss, MessageRecord, Store
+from gateway.settings import Settings, load
+
+if TYPE_CHECKING:
+    from gateway.store.sql import SqlStore
 
 As = Annotated[str, typer.Option("--as", metavar="PARTNER", help="Whose certificates to use.")]
 File = Annotated[Path, typer.Argument(help="A document in a dialect of the partner.")]
 Take = Annotated[Path | None, typer.Option(help="Folder to fetch to, and confirm.")]
 AnyId = Annotated[str, typer.Argument(metavar="ID", help="Of message, delivery or conversation.")]
-DeadId = Annotated[str, typer.Argument(metavar="ID", help="Of a dead delivery.")]
-By = Annotated[str, typer.Option("--by", envvar="USER", help="Your name, for the audit.")]
-dead = typer.Typer(help="Deliveries that need a person.", no_args_is_help=True)
-MANY = 1000  # rows at most in a list for a person
 
 
-def _store(directory: Path) -> closing[Store]:
+def opened_store(settings: Settings) -> "closing[SqlStore]":
+    """The store of a working directory, closed on leaving."""
     from gateway.store import open_store
 
-    return closing(open_store(load(directory).database_url))
+    return closing(open_store(settings.database_url))
 
 
 def send(file: File, partner: As, dir: Dir = HERE, json: Json = False) -> None:
@@ -67,7 +67,7 @@ def inbox(partner: As, take: Take = None, dir: Dir = HERE, json: Json = False) -
 
 def trace(id: AnyId, dir: Dir = HERE, json: Json = False) -> None:
     """Show a message's way, step by step."""
-    with _store(dir) as store:
+    with opened_store(load(dir)) as store:
         ways = [way(store, message) for message in store.find(id)]
     if not ways:
         raise NotFound(f"Onder {id} is niets bekend.")
@@ -121,29 +121,3 @@ def show_way(found: dict[str, Any]) -> None:
 def lost(loss: Iterable[Loss]) -> str:
     """Paths and how, or `nothing`."""
     return ", ".join(f"{item.path} ({item.how})" for item in loss) or "nothing"
-
-
-@dead.command("list")
-def list_dead(dir: Dir = HERE, json: Json = False) -> None:
-    """Which deliveries are dead, and why."""
-    with _store(dir) as store:
-        found = store.deliveries(state=State.DOOD, limit=MANY)
-    rows = [
-        {"delivery": d.id, "message": d.message.message_id, "kind": d.message.kind}
-        | {"from": d.message.sender, "to": d.receiver, "attempts": d.attempts}
-        | {"since": d.changed_at, "reason": d.reason}
-        for d in found
-    ]
-    records("Dead deliveries", rows, as_json=json, empty="No delivery is dead.")
-
-
-@dead.command("requeue")
-def requeue(id: DeadId, by: By, dir: Dir = HERE) -> None:
-    """Try a dead delivery again, under the same id and with a new deadline."""
-    with _store(dir) as store:
-        if store.delivery(id) is None or not store.requeue(id, actor=by, now=datetime.now(UTC)):
-            raise NotFound(f"Een dode levering {id} is er niet.")
-    typer.echo(f"{id} is due again")
-
-
-dead.command("show")(trace)

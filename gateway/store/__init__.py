@@ -1,13 +1,12 @@
 """The truth: messages, deliveries and their lanes in a relational database."""
 
-from gateway.ports import Store
 from gateway.store.engine import connect, writing
 from gateway.store.sql import SqlStore
 
 __all__ = ["open_store", "upgrade"]
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str) -> SqlStore:
     """
     The store at `url` (`sqlite:///path`). Connects at first use and expects the tables to be there.
 

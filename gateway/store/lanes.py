@@ -24,7 +24,15 @@ def enqueue(sql: Connection, new: NewDelivery, *, of: str, now: datetime) -> Non
     place = upsert(sql, lane).values(key=new.lane, last=1).returning(lane.c.last)
     place = place.on_conflict_do_update(index_elements=["key"], set_={"last": lane.c.last + 1})
     row = {"lane_seq": sql.scalar(place), "message": of, "created_at": now, "changed_at": now}
-    row |= {"attempts": 0, "begun": 0, "digest": "", "root": "", "content_type": "", "loss": ()}
+    row |= {
+        "attempts": 0,
+        "begun": 0,
+        "code": "",
+        "digest": "",
+        "root": "",
+        "content_type": "",
+        "loss": (),
+    }
     queue = select(D.id).where(D.lane == new.lane, D.state.in_(OPEN)).order_by(D.lane_seq.desc())
     before = sql.scalar(queue.limit(1))
     if before is None:

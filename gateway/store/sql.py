@@ -21,14 +21,15 @@ from gateway.ports import (
 from gateway.store.claims import WAITING, alive, due_now, keep, left_alone
 from gateway.store.engine import upsert, writing
 from gateway.store.lanes import change, enqueue, lock, log, release, retire, supersede, values
-from gateway.store.reader import IN_POSTBUS, Reader, Rows
+from gateway.store.reader import IN_POSTBUS, Rows
+from gateway.store.repairs import RepairStore, revive, withdraw
 from gateway.store.tables import Step, alias, attempt, body, delivery, message, receipt, rendered
 
 D = delivery.c
 LEASED = (D.state == State.ONDERWEG, D.due.is_not(None))
 
 
-class SqlStore(Reader):
+class SqlStore(RepairStore):
     """The Store port on a relational database."""
 
     def accept(self, message: NewMessage) -> StoredReceipt | None:
@@ -132,21 +133,19 @@ class SqlStore(Reader):
             log(sql, Step.GELEZEN, now, detail=f"{record.receiver}: {how}", **ids)
 
     def requeue(self, delivery_id: str, *, actor: str, now: datetime) -> bool:
-        parked = {"state": State.GEPARKEERD, "reason": "wacht op zijn beurt"}
         with writing(self._engine) as sql:
-            row = lock(sql, delivery_id)
-            if row.state is not State.DOOD:
-                return False
-            change(sql, row, Step.OPNIEUW_AANGEBODEN, now, detail=actor, **parked)
-            release(sql, row.lane, now=now)  # nearly always itself: a dead one is the head
-            return True
+            return revive(sql, lock(sql, delivery_id), actor, now)
+
+    def drop(self, delivery_id: str, *, actor: str, motive: str, now: datetime) -> bool:
+        with writing(self._engine) as sql:
+            return withdraw(sql, lock(sql, delivery_id), actor, motive, now)
 
     def expire(self, *, now: datetime) -> list[str]:
-        passed = DeadlinePassed("Niet binnen de termijn uit de postbus gehaald.")
-        dead = {"state": State.DOOD, "reason": passed.reason(), "detail": passed.code}
+        passed = DeadlinePassed("Binnen de termijn niet afgeleverd of opgehaald.")
+        dead = {"state": State.DOOD, "reason": passed.reason(), "code": passed.code}
         untried = or_(and_(*IN_POSTBUS), and_(D.state.in_(WAITING), left_alone()))
         late = select(D.id, D.message).where(D.deadline <= now, untried)
-        return self._change_all(late, Step.DOOD, now, **dead)
+        return self._change_all(late, Step.DOOD, now, detail=passed.code, **dead)
 
     def _change_all(self, rows: Rows, step: Step, now: datetime, **new: Any) -> list[str]:
         """Change what is found and nobody else is changing; returns the ids."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.core.repair import Act, Stage
 from gateway.ports import Loss, State
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,6 +32,7 @@ class Step(StrEnum):
     OPNIEUW_AANGEBODEN = "opnieuw-aangeboden"
     VERVALLEN = "vervallen"
     INGETROKKEN = "ingetrokken"
+    HERSTEL = "herstel"  # a repair in bulk went to another stage
 
 
 class Instant(sa.TypeDecorator[datetime]):
@@ -57,6 +59,10 @@ class Losses(sa.TypeDecorator[tuple[Loss, ...]]):
 
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> tuple[Loss, ...]:
         return tuple(Loss(*loss) for loss in json.loads(value or "[]"))
+
+
+def _words(kind: type[StrEnum]) -> sa.Enum:
+    return sa.Enum(kind, native_enum=False, length=16, values_callable=list)
 
 
 def _columns(kind: Any, *names: str, nullable: bool = False) -> list[sa.Column[Any]]:
@@ -114,12 +120,14 @@ delivery = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     _of("message", nullable=False),
-    *_columns(sa.Text, "receiver", "dialect", "lane", "reason", "digest", "root", "content_type"),
+    *_columns(
+        sa.Text, "receiver", "dialect", "lane", "reason", "code", "digest", "root", "content_type"
+    ),
     *_columns(sa.Integer, "lane_seq", "attempts"),
     *_columns(
         sa.Integer, "begun"
     ),  # tries since the last outcome: more than one, and a worker died
-    *_columns(sa.Enum(State, native_enum=False, length=16, values_callable=list), "state"),
+    *_columns(_words(State), "state"),
     # When a worker may take it (again); for `onderweg` the end of its lease. Null: never by itself.
     *_columns(Instant, "due", "deadline", nullable=True),
     *_columns(Instant, "not_before", nullable=True),  # held until then, also behind another
@@ -145,6 +153,28 @@ standing = sa.Table(
     *_columns(sa.Text, "probe", nullable=True),
     *_columns(sa.Text, "reason"),
     *_columns(Instant, "since"),
+)
+
+repair = sa.Table(
+    "repair",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    *_columns(_words(Act), "act"),
+    *_columns(_words(Stage), "stage"),
+    *_columns(sa.Text, "asked_by", "motive"),
+    *_columns(sa.Text, "approved_by", nullable=True),
+    *_columns(sa.Integer, "per_minute"),
+    *_columns(Instant, "created_at", "next_at"),
+    sa.Index("repair_stage", "stage", "next_at"),
+)
+
+# What a repair is about, as it was when it was proposed.
+repair_item = sa.Table(
+    "repair_item",
+    metadata,
+    _of("repair", primary_key=True),
+    _of("delivery", primary_key=True),
+    *_columns(Instant, "done_at", nullable=True),
 )
 
 attempt = sa.Table(
