@@ -2,7 +2,7 @@
 #             DIR=folder keeps what it made
 # make test   runs the tests: ARGS="tests/test_layout.py -k queue" narrows
 #
-# Nothing is needed before: .venv is made from requirements.lock, a missing RabbitMQ comes from apt.
+# Nothing is needed before: .venv is made from requirements.lock, a missing RabbitMQ or PostgreSQL comes from apt.
 
 BUS = table
 DIR =
@@ -12,12 +12,12 @@ IN = .venv/bin/python -m
 
 export PYTHON
 
-.PHONY: demo test check lint types contracts schemas docs clean rabbitmq
+.PHONY: demo test check lint types contracts schemas docs clean rabbitmq postgres
 
 demo: .venv/.ready $(if $(filter rabbitmq,$(BUS)),rabbitmq)
 	$(IN) gateway demo --bus $(BUS) $(if $(DIR),--dir $(DIR)) $(ARGS)
 
-test: .venv/.ready rabbitmq
+test: .venv/.ready rabbitmq postgres
 	$(IN) pytest -n 2 --dist worksteal $(ARGS)
 
 check:                      # what CI runs
@@ -43,8 +43,8 @@ docs: .venv/.ready          # writes docs/mappings from the mappings
 clean:
 	rm -rf .venv dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-rabbitmq:
-	@.ci/setup rabbitmq
+rabbitmq postgres:
+	@.ci/setup $@
 
 .venv/.ready: requirements.lock pyproject.toml .ci/setup
 	@.ci/setup venv

@@ -90,6 +90,7 @@ class Settings(BaseSettings):
     management_port: int = Field(9443, ge=0, le=65535)
 
     database: str = "sqlite:///gateway.db"
+    database_password_file: Path | None = None
     bus: str = "table"
     bus_password_file: Path | None = None
 
@@ -127,8 +128,9 @@ class Settings(BaseSettings):
                 raise ValueError(f"partner {entry.name} works for {strange[0]}, which is no huis")
         if self.bus != "table" and not self.bus.startswith(("amqp://", "amqps://")):
             raise ValueError('"bus" is "table" or begins with amqp:// or amqps://')
-        if urlsplit(self.bus).password is not None:
-            raise ValueError('"bus" holds a password: put it in "bus-password-file"')
+        for name in ("database", "bus"):
+            if urlsplit(getattr(self, name)).password is not None:
+                raise ValueError(f'"{name}" holds a password: put it in "{name}-password-file"')
         return self
 
     def houses(self, day: date) -> dict[str, str]:
@@ -146,18 +148,23 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        """The database, an SQLite file as an absolute path."""
+        """The database: an SQLite file as an absolute path, a server with its password. Raises Misconfigured."""
         scheme, _, path = self.database.partition(":///")
-        return f"{scheme}:///{self.at(Path(path))}" if scheme == "sqlite" else self.database
+        if scheme == "sqlite":
+            return f"{scheme}:///{self.at(Path(path))}"
+        return self._with_password(self.database, self.database_password_file)
 
     @property
     def bus_url(self) -> str:
         """`table`, or the broker with its password. Raises Misconfigured."""
-        if self.bus == "table" or not self.bus_password_file:
-            return self.bus
-        scheme, _, rest = self.bus.partition("://")
+        return self._with_password(self.bus, self.bus_password_file)
+
+    def _with_password(self, url: str, file: Path | None) -> str:
+        if not file or "@" not in url:
+            return url
+        scheme, _, rest = url.partition("://")
         user, _, host = rest.rpartition("@")
-        password = read_secret(self.at(self.bus_password_file)).decode().strip()
+        password = read_secret(self.at(file)).decode().strip()
         return f"{scheme}://{user}:{quote(password, safe='')}@{host}"
 
 

@@ -19,6 +19,7 @@ from gateway.store.sql import SqlStore
 
 from .edge import Running, make_pki, running
 from .pki import make_test_pki, sealer_of
+from .postgres import own_database, shared_postgres
 from .world import World
 
 CI = os.environ.get("CI") == "true"
@@ -49,17 +50,37 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.store.close()
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    """The address of an empty database."""
-    url = f"sqlite:///{tmp_path}/store.db"
-    upgrade(url)
-    return url
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real PostgreSQL."""
+    with shared_postgres(tmp_path_factory) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database; every test runs on both."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/store.db"
+        upgrade(url)
+        yield url
+    else:
+        with own_database(request.getfixturevalue("postgres")) as url:
+            yield url
 
 
 @pytest.fixture
 def store(url: str) -> Iterator[SqlStore]:
     """A store on that database."""
+    with closing(SqlStore(connect(url))) as store:
+        yield store
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[SqlStore]:
+    """A store on SQLite, for what holds of that alone."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    upgrade(url)
     with closing(SqlStore(connect(url))) as store:
         yield store
 

@@ -55,6 +55,11 @@ def test_what_init_writes_is_read_back(tmp_path: Path) -> None:
         ('url = "https://', 'url = "http://', '"url" must begin with https://'),
         ('bus = "table"', 'bus = "tabel"', '"bus" is "table" or begins with amqp://'),
         ('bus = "table"', 'bus = "amqp://u:hemel@h/"', 'put it in "bus-password-file"'),
+        (
+            'database = "sqlite:///gateway.db"',
+            'database = "postgresql://u:hemel@h/d"',
+            'put it in "database-password-file"',
+        ),
         ("retry-ladder = [10,", "retry-ladder = [-1,", '"retry-ladder.0"'),
         ('oin = "', "oin = ", "cannot be used"),
     ],
@@ -135,6 +140,19 @@ def test_the_password_of_the_broker_comes_from_a_file(tmp_path: Path) -> None:
     settings = load(written(tmp_path, bus="amqp://guest@host:5672/%2F"))
 
     assert settings.bus_url == "amqp://guest:a%2Fb%40c@host:5672/%2F"
+
+
+def test_the_password_of_the_database_comes_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "keys" / "database.password"
+    secret.parent.mkdir()
+    secret.write_text("a/b@c\n")
+    secret.chmod(0o600)
+    at = 'database = "postgresql://zvh@host/zvh?sslmode=verify-full"'
+    at += '\ndatabase-password-file = "keys/database.password"'
+    settings = load(written(tmp_path, replace=('database = "sqlite:///gateway.db"', at)))
+
+    expected = "postgresql://zvh:a%2Fb%40c@host/zvh?sslmode=verify-full"
+    assert settings.database_url == expected
 
 
 def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:

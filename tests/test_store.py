@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -105,11 +104,12 @@ def test_another_broken_rule_is_not_taken_for_a_duplicate(store: SqlStore) -> No
         store.accept(a_message(1, message_id="not seen before"))
 
 
-def test_a_refusal_is_an_event_without_a_message(store: SqlStore, url: str) -> None:
+def test_a_refusal_is_an_event_without_a_message(store: SqlStore) -> None:
     store.refused(sender="zsm", code="bsn-ongeldig", digest="abc", at=NOW)
 
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as sql:
-        rows = sql.execute("SELECT name, message, delivery, detail FROM event").fetchall()
+    with reading(store._engine) as sql:
+        told = sql.exec_driver_sql("SELECT name, message, delivery, detail FROM event")
+        rows = [tuple(row) for row in told]
     assert rows == [(Step.GEWEIGERD, None, None, "bsn-ongeldig afzender=zsm digest=abc")]
 
 
@@ -141,8 +141,9 @@ while True:
         messages = len(store.search(Query(limit=10_000)))
         assert messages in (stored, stored + 1)  # killed between commit and telling
         assert store.counts() == {("landelijk", "klaar"): 3 * messages}
-        with reading(store._engine) as sql:
-            assert sql.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+        if url.startswith("sqlite"):
+            with reading(store._engine) as sql:
+                assert sql.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
 
 
 # --- attempts and rendering -----------------------------------------------------------------------

@@ -27,8 +27,8 @@ from gateway.store.tables import metadata
 from .records import DEAD, DELIVERED, NOW, OIN, a_message, at_once
 
 
-def test_commits_are_on_the_disk(store: SqlStore) -> None:
-    with reading(store._engine) as sql:
+def test_commits_are_on_the_disk(embedded: SqlStore) -> None:
+    with reading(embedded._engine) as sql:
         pragmas = {
             name: sql.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
@@ -96,7 +96,8 @@ def test_a_url_that_is_no_database_of_ours_stops_the_start(url: str) -> None:
         open_store(url)
 
 
-def test_no_question_walks_through_a_whole_table(store: SqlStore) -> None:
+def test_no_question_walks_through_a_whole_table(embedded: SqlStore) -> None:
+    store = embedded
     asked = _record(store._engine)
     store.accept(a_message(1, lane="casus"))
     store.accept(a_message(2, lane="casus"))

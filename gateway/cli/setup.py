@@ -31,6 +31,7 @@ VALUES = {
     "management_port": "9443",
     "landelijk_port": "8444",
     "reclassering_port": "8445",
+    "database": "sqlite:///gateway.db",
     "bus": "table",
     "bus_password": "guest",  # RabbitMQ's own default, which works on one machine only
     "retry_ladder": "[10, 60, 600, 3600, 10800]",

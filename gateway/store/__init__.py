@@ -1,6 +1,6 @@
 """The truth: messages, deliveries and their lanes in a relational database."""
 
-from gateway.store.engine import connect, writing
+from gateway.store.engine import changing, connect
 from gateway.store.sql import SqlStore
 
 __all__ = ["open_store", "upgrade"]
@@ -8,7 +8,7 @@ __all__ = ["open_store", "upgrade"]
 
 def open_store(url: str) -> SqlStore:
     """
-    The store at `url` (`sqlite:///path`). Connects at first use and expects the tables to be there.
+    The store at `url` (`sqlite:///path`, `postgresql://user@host/database`). Connects at first use and expects the tables to be there.
 
     Raises:
         Misconfigured: the URL is no database of ours.
@@ -31,7 +31,7 @@ def upgrade(url: str) -> None:
     config.set_main_option("script_location", "gateway.store:migrations")
     engine = connect(url)
     try:
-        with writing(engine) as config.attributes["connection"]:
+        with changing(engine) as config.attributes["connection"]:
             command.upgrade(config, "head")
     finally:
         engine.dispose()

@@ -13,20 +13,41 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from gateway.errors import Misconfigured, StoreUnavailable
 
 POOL = 64  # connections at most: the request threads of the API and the workers of one process
+SERVER = {
+    "connect_timeout": 5,  # s; a server that is up answers at once, and a sender is waiting
+    "keepalives_idle": 10,  # s without traffic, then three questions of 5 s each: a server whose
+    "keepalives_interval": 5,  # machine vanished is noticed within half a minute
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # ms; the same for what was sent and never confirmed
+    "application_name": "zvh-gateway",
+}
+SESSION = {
+    "synchronous_commit": "on",  # a commit is on the disk, whatever the server's default
+    "timezone": "UTC",
+    "statement_timeout": "30s",  # no question of ours takes a second; clients wait as long
+    "lock_timeout": "15s",  # a lane is held for milliseconds
+    "idle_in_transaction_session_timeout": "60s",  # of a process that hangs, so that others go on
+}
 PRAGMAS = (
     "PRAGMA busy_timeout = 30000",  # ms in the queue for the only write lock; clients wait as long
     "PRAGMA journal_mode = WAL",  # readers never wait for the writer
     "PRAGMA synchronous = FULL",  # a commit is on the disk: accepted means stored
     "PRAGMA foreign_keys = ON",
 )
+MIGRATION = 0x5A5648  # the advisory lock of migrations: "ZVH"
 UNAVAILABLE: tuple[type[Exception], ...] = (DBAPIError, PoolTimeout)
 """What the database causes; any other error of SQLAlchemy is a bug of ours and stays itself."""
 
 
 def connect(url: str) -> Engine:
     """An engine that keeps parameters out of its errors. Opens nothing yet. Raises Misconfigured."""
+    more: dict[str, Any] = {}
+    if url.startswith("postgresql:"):
+        asked = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+        # Asked before each use whether it still lives: after a restart nobody meets a dead one.
+        more = {"pool_pre_ping": True, "connect_args": {**SERVER, "options": asked}}
     try:
-        engine = create_engine(url, hide_parameters=True, pool_size=POOL, max_overflow=0)
+        engine = create_engine(url, hide_parameters=True, pool_size=POOL, max_overflow=0, **more)
     except (ArgumentError, ImportError, TypeError) as error:
         raise Misconfigured("De URL van de opslag is onbruikbaar.") from error
     if engine.dialect.name == "sqlite":
@@ -49,6 +70,17 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def writing(engine: Engine) -> Iterator[Connection]:
     """The same for a transaction that writes; committed, and on the disk, when the block ends."""
     with reading(engine.execution_options(writes=True)) as sql:
+        yield sql
+
+
+@contextmanager
+def changing(engine: Engine) -> Iterator[Connection]:
+    """The same for a migration: one at a time, however many processes start, and without hurry."""
+    with writing(engine) as sql:
+        if sql.dialect.name == "postgresql":
+            sql.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            sql.exec_driver_sql("SET LOCAL lock_timeout = 0")
+            sql.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION})")
         yield sql
 
 

@@ -5,13 +5,14 @@ In a lane only the head, its lowest delivery that is not final, may be due, unde
 comes after it is `geparkeerd`. The deadline runs from the moment a delivery becomes head.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, update
 
 from gateway.errors import NotFound
-from gateway.ports import FINAL, NewDelivery, State
+from gateway.ports import FINAL, NewDelivery, NewMessage, State
 from gateway.store.engine import upsert
 from gateway.store.tables import Step, delivery, event, lane, message
 
@@ -46,10 +47,28 @@ def enqueue(sql: Connection, new: NewDelivery, *, of: str, now: datetime) -> Non
 
 def lock(sql: Connection, delivery_id: str) -> Any:
     """A delivery, with its lane held until the commit. Raises NotFound."""
-    held = select(delivery).join(lane, lane.c.key == D.lane).where(D.id == delivery_id)
-    if (row := sql.execute(held.with_for_update()).first()) is None:
+    # The lane first, as everybody does; and only then is the delivery what it is.
+    mine = D.id == delivery_id
+    sql.execute(
+        select(lane).join(delivery, lane.c.key == D.lane).where(mine).with_for_update(of=lane)
+    )
+    if (row := sql.execute(select(delivery).where(mine).with_for_update()).first()) is None:
         raise NotFound("Er is geen levering met dit id.")
     return row
+
+
+def in_order(sql: Connection, ids: Sequence[str]) -> list[Any]:
+    """Some deliveries, with their lanes held, in the order of the lanes. Raises NotFound."""
+    if len(ids) > 1:
+        hold(sql, sql.scalars(select(D.lane).where(D.id.in_(ids))))
+    return [lock(sql, id) for id in ids]
+
+
+def hold(sql: Connection, keys: Iterable[str]) -> None:
+    """Hold lanes until the commit, also those that are new, in the order in which everybody does."""
+    for key in sorted(keys):
+        place = upsert(sql, lane).values(key=key, last=0)
+        sql.execute(place.on_conflict_do_update(index_elements=["key"], set_={"last": lane.c.last}))
 
 
 def release(sql: Connection, key: str, *, now: datetime) -> list[str]:
@@ -79,24 +98,19 @@ def values(record: Any, table: Table) -> dict[str, Any]:
     return {c.name: getattr(record, c.name) for c in table.c if hasattr(record, c.name)}
 
 
-def supersede(sql: Connection, message_id: str, signer: str, by: str, now: datetime) -> None:
+def supersede(sql: Connection, new: NewMessage) -> None:
     """
     What was not delivered of a message that no longer holds is not delivered any more.
 
     A delivery that is with a worker or lies in the postbus goes on: it may have arrived.
     """
-    stays = (State.ONDERWEG, *FINAL)
-    found = (
-        select(delivery)
-        .join(message)
-        .where(
-            message.c.message_id == message_id,
-            message.c.signer_oin == signer,
-            D.state.not_in(stays),
-        )
-    )
-    for row in sql.execute(found).all():
-        retire(sql, row, f"vervangen door bericht {by}", by, now)
+    of = (message.c.message_id == new.replaces, message.c.signer_oin == new.signer_oin)
+    found = sql.execute(select(D.id, D.lane).join_from(delivery, message).where(*of)).all()
+    hold(sql, {row.lane for row in found} | {one.lane for one in new.deliveries})
+    for row in (lock(sql, row.id) for row in found):
+        if row.state not in (State.ONDERWEG, *FINAL):
+            by = new.message_id
+            retire(sql, row, f"vervangen door bericht {by}", by, new.received_at)
 
 
 def retire(sql: Connection, row: Any, reason: str, by: str, now: datetime) -> None:

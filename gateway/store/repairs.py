@@ -40,7 +40,8 @@ class RepairStore(Reader):
             found = insert(repair_item).from_select(
                 ["repair", "delivery"], chosen.where(_chosen(selection))
             )
-            count: int = sql.execute(found).rowcount
+            sql.execute(found)
+            count = sql.scalar(select(func.count()).where(I.repair == new.id)) or 0
             if not count:
                 sql.rollback()
                 return 0

@@ -20,7 +20,17 @@ from gateway.ports import (
 )
 from gateway.store.claims import WAITING, alive, due_now, keep, left_alone
 from gateway.store.engine import upsert, writing
-from gateway.store.lanes import change, enqueue, lock, log, release, retire, supersede, values
+from gateway.store.lanes import (
+    change,
+    enqueue,
+    in_order,
+    lock,
+    log,
+    release,
+    retire,
+    supersede,
+    values,
+)
 from gateway.store.reader import IN_POSTBUS, Rows
 from gateway.store.repairs import RepairStore, revive, withdraw
 from gateway.store.tables import Step, alias, attempt, body, delivery, message, receipt, rendered
@@ -97,7 +107,7 @@ class SqlStore(RepairStore):
         carries: Sequence[str] = (),
     ) -> bool:
         with writing(self._engine) as sql:
-            row, *carried = (lock(sql, id) for id in (delivery_id, *carries))
+            row, *carried = in_order(sql, (delivery_id, *carries))
             if row.digest:
                 raise ValueError("a delivery is rendered once")
             if any(other.state in FINAL or other.digest for other in (row, *carried)):
@@ -170,7 +180,7 @@ def _insert(sql: Connection, new: NewMessage) -> None:
         sql.execute(insert(alias), {"oin": new.signer_oin, "name": name, "message": new.id})
     log(sql, Step.AANGENOMEN, new.received_at, message=new.id, detail=new.kind)
     if new.replaces:
-        supersede(sql, new.replaces, new.signer_oin, by=new.message_id, now=new.received_at)
+        supersede(sql, new)
     # In the order of the lanes: two messages that share lanes then never wait in a circle.
     for one in sorted(new.deliveries, key=lambda one: one.lane):
         enqueue(sql, one, of=new.id, now=new.received_at)
