@@ -1,12 +1,13 @@
-"""A real gateway in a process of its own, in a working directory of its own."""
+"""Real processes of a gateway, in a working directory of its own."""
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,21 +20,38 @@ PATIENCE_S = 60.0  # starting takes two seconds on an idle machine
 
 
 class Process:
-    """`gateway run`, killed and started again."""
+    """`gateway run`, or another command that stays, killed and started again."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        command: str = "run",
+        *,
+        program: Sequence[str] = ("-m", "gateway"),
+    ) -> None:
+        self.settings, self._command, self._program = settings, command, program
         self.kills = 0
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        log = (self.settings.directory / "gateway.log").open("ab")
-        command = [sys.executable, "-P", "-m", "gateway", "run", "--dir"]
-        process = subprocess.Popen([*command, str(self.settings.directory)], stdout=log, stderr=log)
-        self._process = process
-        log.close()
-        until(lambda: process.poll() is not None or self._ready(), "the gateway is ready")
-        assert process.poll() is None, (self.settings.directory / "gateway.log").read_text()
+    def start(self, **environment: str) -> None:
+        """Start it, and wait until it serves; `work` has no listener to wait for."""
+        directory, port = str(self.settings.directory), str(self.settings.port)
+        environment |= {"ZVH_GATEWAY_PORT": port}
+        environment |= {"ZVH_GATEWAY_MANAGEMENT_PORT": str(self.settings.management_port)}
+        with (self.settings.directory / "gateway.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", *self._program, self._command, "--dir", directory],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **environment},
+            )
+        if self._command != "work":
+            until(lambda: not self.alive or self._ready(), "the gateway is ready")
+            assert self.alive, (self.settings.directory / "gateway.log").read_text()
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
         assert self._process is not None
@@ -41,12 +59,26 @@ class Process:
         self._process.wait()
         self.kills += 1
 
-    def _ready(self) -> bool:
-        url = f"http://127.0.0.1:{self.settings.management_port}/health/live"
+    def end(self, patience: float = PATIENCE_S) -> int:
+        """Ask it to end (SIGTERM); its exit status."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._process.wait(patience)
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def health(self, path: str) -> int:
+        """The status that its management listener answers with; 0 without an answer."""
+        url = f"http://127.0.0.1:{self.settings.management_port}/health/{path}"
         try:
-            return httpx2.get(url, trust_env=False).status_code == 200
+            return httpx2.get(url, trust_env=False).status_code
         except httpx2.HTTPError:
-            return False
+            return 0
+
+    def _ready(self) -> bool:
+        return self.health("live") == 200
 
 
 def until(holds: Callable[[], bool], what: str, patience: float = PATIENCE_S) -> None:
@@ -64,21 +96,24 @@ def free_ports(count: int) -> list[str]:
     return found
 
 
-@contextmanager
-def world(folder: Path, **bus: str) -> Iterator[tuple[Settings, Process]]:
+def made(folder: Path, **values: str) -> Settings:
+    """A working directory with ports of its own and a short retry ladder."""
     port, management, landelijk, reclassering = free_ports(4)
-    make_directory(
-        folder,
-        port=port,
-        management_port=management,
-        landelijk_port=landelijk,
-        reclassering_port=reclassering,
-        retry_ladder="[1, 2]",
-        **bus,
-    )
-    settings = load(folder)
-    process = Process(settings)
+    given = {
+        "port": port,
+        "management_port": management,
+        "landelijk_port": landelijk,
+        "reclassering_port": reclassering,
+        "retry_ladder": "[1, 2]",
+    }
+    make_directory(folder, **{**given, **values})
+    return load(folder)
+
+
+@contextmanager
+def world(folder: Path, **values: str) -> Iterator[tuple[Settings, Process]]:
+    process = Process(made(folder, **values))
     try:
-        yield settings, process
+        yield process.settings, process
     finally:
         process.kill()
