@@ -204,14 +204,14 @@ def to_tree(element: etree._Element, structure: Element) -> Any:
     The neutral tree of a validated element.
 
     Dropped: attributes equal to their fixed or default value (libxml2 lets another value pass),
-    `xsi:*`, white space between elements and around values where the schema collapses it. Raises
-    InvalidDocument for what `structure` does not know (a schema that allows more than the structure
-    was made from).
+    `xsi:*`, white space between elements and around values where the schema collapses it. Of an element
+    that only a derived type has (`xsi:type`), the name is kept. Raises InvalidDocument for what
+    `structure` does not know (a schema that allows more than the structure was made from).
     """
     tree: Tree = {}
     nil = False
     for tag, text in element.items():
-        key = structure.attribute_by_tag.get(tag)  # type: ignore[arg-type]
+        key = structure.attribute_by_tag.get(tag) or structure.added.get(tag)  # type: ignore[arg-type]
         if key is not None:
             if text != structure.fixed.get(key, structure.defaults.get(key)):
                 tree[key] = text
@@ -229,8 +229,9 @@ def to_tree(element: etree._Element, structure: Element) -> Any:
         return {**tree, TEXT: value} if tree else value
     for child in element:
         inner = structure.by_tag.get(child.tag)
-        if inner is None and structure.open:
-            tree[ANY] = ""  # what it holds is not read; that it was there, is
+        if inner is None and (structure.open or child.tag in structure.added):
+            # what it holds is not read; that it was there, is
+            tree[structure.added.get(child.tag, ANY)] = ""
             continue
         if inner is None or (inner.name in tree and not inner.repeats):
             raise _unknown("element", f"{structure.name}/?")
