@@ -29,6 +29,7 @@ MAX_MARKUP = 500_000
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 _XSD = "{http://www.w3.org/2001/XMLSchema}"
 _SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
+_ENCODING = re.compile(rb"<\?xml[^>]*?[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*[\"']([\w.-]+)[\"']")
 _SPACE = re.compile("[ \t\r\n]+")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
@@ -46,8 +47,12 @@ def read(document: bytes) -> etree._Element:
     """
     if not document.strip():
         raise errors.Empty
+    # In UTF-16 and UTF-32 these are the same bytes, between zeros.
     if document.count(b"<") + document.count(b"=") > MAX_MARKUP:
         raise errors.TooLarge("Het document bevat te veel elementen en attributen.")
+    declared = _ENCODING.match(document)
+    if declared and declared[1].upper() != b"UTF-8" and not _plain(declared[1]):
+        raise errors.InvalidDocument("Deze tekencodering lezen we niet.")
     # By default libxml2 loads no DTD, uses no network and bounds texts (10 MB) and depth (256).
     # resolve_entities=False expands nothing; that external entities vanish does not matter, as a
     # DOCTYPE is refused. Not shared: lxml lets the users of one parser wait for each other.
@@ -66,6 +71,21 @@ def read(document: bytes) -> etree._Element:
     if _too_deep(root):
         raise errors.TooDeep(f"Dieper genest dan {MAX_DEPTH} niveaus.")
     return root
+
+
+def _plain(encoding: bytes) -> bool:
+    """
+    Whether libxml2 knows it and ASCII can only stand for itself in it.
+
+    In UTF-7 and its like, which iconv knows, `+ADw-` or `\\u003C` is a `<` too: nothing that looks
+    at bytes sees how many there are.
+    """
+    document = b'<?xml version="1.0" encoding="%s"?><a>+AGE-\\u0061</a>' % encoding
+    try:
+        text = etree.fromstring(document).text or ""
+    except etree.XMLSyntaxError:
+        return False
+    return text.startswith("+AGE-") and text.endswith("u0061")  # between them, Japan has a yen
 
 
 def unwrapped(root: etree._Element) -> etree._Element:
