@@ -44,7 +44,7 @@ def both(root: str) -> tuple[XmlSchema, XmlSchema]:
 def flat(element: Element, path: str = "") -> Iterator[tuple[object, ...]]:
     yield (
         f"{path}/{element.name}",
-        (element.required, element.wanted, element.repeats, element.nillable),
+        (element.required, element.wanted, element.repeats, element.least, element.nillable),
         (element.leaf, element.collapse),
         (dict(element.fixed), dict(element.defaults), set(element.attributes), element.reason),
     )

@@ -23,7 +23,8 @@ class Element:
     attributes prefixed names after an `@` (`@naam` when unqualified); `attributes` are all that are
     not fixed, also those with a default. `reason` is the attribute that says why it is nil. `open`: the
     schema allows any other element in it. `added`: by tag, the keys of what only types derived from its
-    own have, so that a document can hold it where it names such a type with `xsi:type`.
+    own have, so that a document can hold it where it names such a type with `xsi:type`. `least`: where
+    there is one of the choice it is in, the schema wants so many in all.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Element:
     namespaces: Mapping[str, str] = field(default_factory=dict, repr=False)
     open: bool = False
     added: Mapping[str, str] = field(default_factory=dict, repr=False)
+    least: int = 0
 
 
 def structure(path: str | Path, root: str, prefixes: Mapping[str, str]) -> Element:
@@ -56,7 +58,7 @@ def structure(path: str | Path, root: str, prefixes: Mapping[str, str]) -> Eleme
     prefix, _, local = root.rpartition(":")
     elements, derived = _declared(str(path))
     declared = elements[f"{{{prefixes[prefix]}}}{local}"]
-    return _element(declared, (True, True, False), prefixes, derived)
+    return _element(declared, (True, True, False), 0, prefixes, derived)
 
 
 @lru_cache(maxsize=64)  # more than the schemas of all dialects together
@@ -74,7 +76,9 @@ def _declared(path: str) -> tuple[Any, Derived]:
     return maps.elements, derived
 
 
-def _element(xsd: Any, occurs: Occurs, prefixes: Mapping[str, str], derived: Derived) -> Element:
+def _element(
+    xsd: Any, occurs: Occurs, least: int, prefixes: Mapping[str, str], derived: Derived
+) -> Element:
     prefix_of = {f"{{{namespace}": prefix for prefix, namespace in prefixes.items()}
 
     def name(tag: str) -> str:
@@ -85,7 +89,7 @@ def _element(xsd: Any, occurs: Occurs, prefixes: Mapping[str, str], derived: Der
     leaf: bool = simple or xsd.type.has_simple_content()
     text: Any = xsd.type if simple else xsd.type.content
     parts = () if leaf else _parts(text, (True, True, False))
-    inner = [_element(part, how, prefixes, derived) for part, how in parts]
+    inner = [_element(part, how, least, prefixes, derived) for part, how, least in parts]
     children = {child.name: child for child in inner}
     if len(children) < len(inner):
         raise ValueError(f"{name(xsd.name)} declares a name twice")
@@ -100,7 +104,7 @@ def _element(xsd: Any, occurs: Occurs, prefixes: Mapping[str, str], derived: Der
     for other in derived.get(xsd.type.name, ()):
         added |= {tag: f"@{name(tag)}" for tag in _attributes(other) if tag not in keys}
         more = () if leaf else _parts(other.content, occurs)
-        added |= {part.name: name(part.name) for part, _ in more if part.name not in by_tag}
+        added |= {part.name: name(part.name) for part, *_ in more if part.name not in by_tag}
     return Element(
         name(xsd.name),
         xsd.name,
@@ -118,6 +122,7 @@ def _element(xsd: Any, occurs: Occurs, prefixes: Mapping[str, str], derived: Der
         namespaces={prefix: space for prefix, space in prefixes.items() if space in spaces},
         open=not leaf and any(not hasattr(part, "model") and not part.name for part in text),
         added=added,
+        least=least,
     )
 
 
@@ -126,19 +131,20 @@ def _attributes(xsd: Any) -> dict[str, Any]:
     return {} if xsd.is_simple() else {tag: a for tag, a in xsd.attributes.items() if tag}
 
 
-def _parts(group: Any, occurs: Occurs) -> Iterator[tuple[Any, Occurs]]:
-    """The elements of a content model, and how they occur."""
+def _parts(group: Any, occurs: Occurs) -> Iterator[tuple[Any, Occurs, int]]:
+    """The elements of a content model, how they occur, and how many there are of a choice at least."""
     required, wanted, repeats = occurs
     only_way = group.model != "choice" or len(group) == 1
     required = required and only_way and group.min_occurs > 0
     repeats = repeats or group.max_occurs != 1
+    least = group.min_occurs if group.model == "choice" and group.min_occurs > 1 else 0
     for part in group:
         must = part.min_occurs > 0
         must_be, must_follow = required and must, wanted and only_way and must
         if hasattr(part, "model"):
             yield from _parts(part, (must_be, must_follow, repeats))
         elif part.name:
-            yield part, (must_be, must_follow, repeats or part.max_occurs != 1)
+            yield part, (must_be, must_follow, repeats or part.max_occurs != 1), least
 
 
 def leaves(element: Element, path: str = "") -> Iterator[str]:

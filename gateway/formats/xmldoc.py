@@ -271,7 +271,7 @@ def to_xml(tree: Any, structure: Element) -> bytes:
     The document of a tree, UTF-8: children in schema order, fixed attributes always written.
 
     A required element that is missing is written as nil when it may be, else as a group with what
-    it requires. Does not validate. Raises NotExpressible for a required value that is missing, nil
+    it requires; of a choice that must be made more than once, what is missing is nil. Does not validate. Raises NotExpressible for a required value that is missing, nil
     where it may not be, or a character XML 1.0 cannot hold; ValueError for a key that is unknown.
     """
     out: list[str] = []
@@ -301,6 +301,7 @@ def _write(node: Any, spec: Element, out: list[str], path: str) -> None:
         out += (_NIL, "/>")
         return
     out.append(f">{_escaped(node.get(TEXT, ''), _IN_TEXT, path)}" if spec.leaf else ">")
+    node = _filled(node, spec)
     siblings = not node.keys().isdisjoint(spec.children)
     for name, child in spec.children.items():
         found = node.get(name)
@@ -318,6 +319,17 @@ def _write(node: Any, spec: Element, out: list[str], path: str) -> None:
         for item in found if child.repeats else (found,):
             _write(item, child, out, place)
     out.append(f"</{spec.name}>")
+
+
+def _filled(node: Tree, spec: Element) -> Tree:
+    """The node with the first of a choice as nil, as often as the choice still lacks one."""
+    counted = {name: node.get(name) or [] for name, child in spec.children.items() if child.least}
+    there = sum(map(len, counted.values()))
+    if not there:
+        return node
+    first = next(iter(counted))
+    short = spec.children[first].least - there
+    return {**node, first: counted[first] + [{NIL: ""}] * short}
 
 
 def _escaped(text: str, table: dict[int, str], path: str) -> str:
