@@ -249,6 +249,17 @@ def test_a_zorgmelding_without_number_or_document_comes_back(place: str) -> None
     assert f"<ZKN:{place.partition('/')[0]} ".encode() in rendered.document
 
 
+def test_what_a_fixed_text_has_beside_it_is_accounted_for() -> None:
+    text = b"<ZKN:omschrijvingGeneriek>Overwegen"
+    beside = text.replace(b">", b' StUF:noValue="geenWaarde" StUF:exact="false">', 1)
+    assert text in example("vtoDi01")
+    parsed = STUF_JZ.parse(example("vtoDi01").replace(text, beside))
+
+    assert event("vtoDi01") == schrijf(parsed.bericht)
+    assert {"@StUF:noValue", "@StUF:exact"} == {x.path.rpartition("/")[2] for x in parsed.loss}
+    assert all(loss.reason for loss in parsed.loss)
+
+
 def test_a_zorgmelding_with_half_a_document_is_still_refused() -> None:
     sent = event("zorgmeldingDi01")
     del sent["data"]["gemeldOp"]

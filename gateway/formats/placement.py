@@ -251,7 +251,7 @@ class Drop:
 class Const:
     """A place that always holds the same text in this message; nil is no other text.
 
-    A document with another text is refused; another attribute is entered in the account. The text is
+    A document with another text is refused; an attribute is entered in the account. The text is
     written where the group `beside` is there; when that is empty, always.
     """
 
@@ -261,6 +261,8 @@ class Const:
 
     def parse(self, node: Node, out: Tree, path: str, account: Account) -> None:
         group = as_group(node)
+        for name in group.keys() - {TEXT, NIL}:
+            account.partner(f"{path}/{name}")
         if NIL in group:
             if group[NIL]:
                 account.partner(f"{path}/@xsi:nil")
