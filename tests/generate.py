@@ -2,9 +2,9 @@
 
 import random
 import re._parser as patterns  # type: ignore[import-not-found]
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,15 @@ XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 STUF = "{http://www.egem.nl/StUF/StUF0301}"
 BG = "{http://www.egem.nl/StUF/sector/bg/0310}"
 # Prefixes that lxml makes up can clash when a node gets a parent with one of its own.
-SPACES = {"xsi": XSI[1:-1], "StUF": STUF[1:-1], "xmime": "http://www.w3.org/2005/05/xmlmime"}
+SPACES = {
+    "xsi": XSI[1:-1],
+    "xs": "http://www.w3.org/2001/XMLSchema",
+    "StUF": STUF[1:-1],
+    "BG": BG[1:-1],
+    "ZKN": "http://www.egem.nl/StUF/sector/zkn/0310",
+    "JZ": "http://www.stufstandaarden.nl/koppelvlak/jz0100",
+    "xmime": "http://www.w3.org/2005/05/xmlmime",
+}
 
 LETTERS = "abcXYZ 019-.,'\"<&>éëÅß\u0133\u200b\u00a0\U0001d538\t\n\r"
 LEXICAL = (
@@ -31,6 +39,7 @@ WRONG = (
     *("x" * 255, "0" * 9, "0" * 10, "0" * 17, "0" * 18, "9999 AB", "true", "TRUE", "V", "\n01\n"),
     *LEXICAL,
 )
+TYPES = ("xs:string", "xs:token", "BG:BSN-e", "StUF:Refnummer", "ZKN:OBJ-vvz", "BG:Nee")
 
 
 class Generator:
@@ -43,29 +52,49 @@ class Generator:
         self.root = self.schema.elements[root]
         self.judge = etree.XMLSchema(file=str(path))
 
-    def valid(self, seed: int) -> etree._Element:
-        """A valid document; the same for the same seed."""
+    def valid(self, seed: int, *, typed: bool = False) -> etree._Element:
+        """A valid document; the same for the same seed. With `typed`, elements name their type."""
         rng = random.Random(seed)
         while True:
-            rng.fill = rng.random()  # type: ignore[attr-defined]
+            rng.fill, rng.typed = rng.random(), typed  # type: ignore[attr-defined]
             root = self._element(self.root, rng)
             if self.judge.validate(root):
                 return root
 
+    @cached_property
+    def types(self) -> list[str]:
+        """The name of every type, prefixed."""
+        return [name for found in self.schema.maps.types.values() if (name := _prefixed(found))]
+
+    @cached_property
+    def derived(self) -> dict[str, list[Any]]:
+        """By the name of a type, itself and the named types derived from it."""
+        families: dict[str, list[Any]] = {}
+        for found in self.schema.maps.types.values():
+            base: Any = found
+            while base is not None and base.name:
+                families.setdefault(base.name, []).append(found)
+                base = base.base_type
+        return families
+
     def _element(self, xsd: Any, rng: Any) -> etree._Element:
         node = etree.Element(xsd.name, nsmap=SPACES)
-        simple = xsd.type.is_simple()
-        for tag, attribute in () if simple else xsd.type.attributes.items():
+        kind = xsd.type
+        if rng.typed and kind.name and rng.random() < 0.3:
+            kind = rng.choice(self.derived[kind.name])
+            node.set(f"{XSI}type", _prefixed(kind))
+        simple = kind.is_simple()
+        for tag, attribute in () if simple else kind.attributes.items():
             if attribute.use == "required" or rng.random() < rng.fill / 4:
                 node.set(tag, attribute.fixed or self._text(attribute.type, rng))
         if xsd.nillable and rng.random() < 0.15:
             node.set(f"{XSI}nil", rng.choice(("true", "1", " true ")))
         elif xsd.fixed is not None:
             node.text = rng.choice((xsd.fixed, None))
-        elif simple or xsd.type.has_simple_content():
-            node.text = self._text(xsd.type if simple else xsd.type.content, rng)
+        elif simple or kind.has_simple_content():
+            node.text = self._text(kind if simple else kind.content, rng)
         else:
-            node.extend(self._group(xsd.type.content, rng))
+            node.extend(self._group(kind.content, rng))
         return node
 
     def _group(self, group: Any, rng: Any) -> Iterator[etree._Element]:
@@ -111,6 +140,13 @@ def generator(path: Path, root: str) -> Generator:
     return Generator(path, root)
 
 
+def _prefixed(kind: Any) -> str:
+    """The name of a type with its prefix; empty when it has no prefix here."""
+    name = etree.QName(kind.name)
+    found = [f"{prefix}:{name.localname}" for prefix, s in SPACES.items() if s == name.namespace]
+    return "".join(found)
+
+
 def _sample(pattern: str, rng: Any) -> str:
     def walk(parts: Any) -> str:
         out = ""
@@ -137,9 +173,10 @@ def _sample(pattern: str, rng: Any) -> str:
     return walk(patterns.parse(pattern))
 
 
-def mutated(root: etree._Element, seed: int) -> etree._Element:
-    """A copy with one to three changes; it may still be valid."""
+def mutated(root: etree._Element, seed: int, types: Sequence[str] = TYPES) -> etree._Element:
+    """A copy with one to three changes; it may still be valid. Its elements may name `types`."""
     rng = random.Random(seed)
+    rng.types = types  # type: ignore[attr-defined]
     root = deepcopy(root)
     for _ in range(rng.randint(1, 3)):
         rng.choice(CHANGES)(root, rng)
@@ -234,8 +271,9 @@ def _stray(root: etree._Element, rng: Any) -> None:
 
 
 def _type(root: etree._Element, rng: Any) -> None:
-    types = ("xs:string", "xs:token", "BG:BSN-e", "StUF:Refnummer", "ZKN:OBJ-vvz", "BG:Nee")
-    _any(root, rng).set(f"{XSI}type", rng.choice(types))
+    named = [node.get(f"{XSI}type", "") for node in root.iter() if node.get(f"{XSI}type")]
+    name = rng.choice((*TYPES, *named, *rng.sample(rng.types, 5)))
+    _any(root, rng).set(f"{XSI}type", rng.choice((name, f" {name}\n", name.partition(":")[2])))
 
 
 CHANGES: tuple[Change, ...] = (

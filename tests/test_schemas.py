@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from gateway.errors import InvalidDocument, UnknownDocument
 from gateway.formats.structure import Element, leaves, structure
 from gateway.formats.xmldoc import XmlSchema, read
 
-from .generate import generator, mutated
+from .generate import Generator, generator, mutated
 from .jz import OURS, PREFIXES, ROOTS, at, qualified, shape
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -43,7 +44,7 @@ def both(root: str) -> tuple[XmlSchema, XmlSchema]:
 def flat(element: Element, path: str = "") -> Iterator[tuple[object, ...]]:
     yield (
         f"{path}/{element.name}",
-        (element.required, element.wanted, element.repeats, element.nillable),
+        (element.required, element.wanted, element.repeats, element.least, element.nillable),
         (element.leaf, element.collapse),
         (dict(element.fixed), dict(element.defaults), set(element.attributes), element.reason),
     )
@@ -68,10 +69,10 @@ def test_our_verdict_is_the_published_one(root: str) -> None:
     made = generator(PUBLISHED / ROOTS[root][1], root)
     refused = 0
     for seed in range(BATCH):
-        document = made.valid(seed)
+        document = made.valid(seed, typed=seed % 2 > 0)
         assert verdict(ours, etree.tostring(document)), etree.tostring(document).decode()
         for change in range(3):
-            text = etree.tostring(mutated(document, seed * 3 + change))
+            text = etree.tostring(mutated(document, seed * 3 + change, made.types))
             expected = verdict(theirs, text)
             refused += not expected
             assert expected == verdict(ours, text), text.decode()
@@ -90,12 +91,50 @@ def test_what_we_generate_the_published_schema_accepts(root: str) -> None:
 
 @published
 @settings(max_examples=80, deadline=None)
-@given(root=st.sampled_from(sorted(ROOTS)), seed=st.integers(0, 2**32), change=st.integers())
-def test_our_verdict_is_the_published_one_on_any_seed(root: str, seed: int, change: int) -> None:
+@given(
+    root=st.sampled_from(sorted(ROOTS)),
+    seed=st.integers(0, 2**32),
+    change=st.integers(),
+    typed=st.booleans(),
+)
+def test_our_verdict_is_the_published_one_on_any_seed(
+    root: str, seed: int, change: int, typed: bool
+) -> None:
     ours, theirs = both(root)
     made = generator(PUBLISHED / ROOTS[root][1], root)
-    text = etree.tostring(mutated(made.valid(seed), change))
+    text = etree.tostring(mutated(made.valid(seed, typed=typed), change, made.types))
     assert verdict(theirs, text) == verdict(ours, text)
+
+
+def types_by_place(made: Generator) -> dict[str, dict[str, dict[str, object]]]:
+    """Of every element, also of those in a derived type: each type it may name, with its attributes."""
+    found: dict[str, dict[str, dict[str, object]]] = {}
+    done = set()
+
+    def visit(kind: Any, place: str) -> None:
+        family = sorted(made.derived.get(kind.name, [kind]), key=lambda one: str(one.name))
+        found[place] = {
+            str(one.name): {} if one.is_simple() else {t: a.use for t, a in one.attributes.items()}
+            for one in family
+        }
+        for one in family:
+            if one.is_complex() and not one.has_simple_content() and one not in done:
+                done.add(one)
+                for child in one.content.iter_elements():
+                    if child.name:  # not a wildcard
+                        visit(child.type, f"{place}/{child.name}")
+
+    visit(made.root.type, made.root.name)
+    return found
+
+
+@published
+@pytest.mark.parametrize("root", ROOTS)
+def test_an_element_may_name_the_types_that_are_published(root: str) -> None:
+    """Its own, and each derived from it (xsi:type)."""
+    ours, theirs = ROOTS[root]
+    expected = types_by_place(generator(PUBLISHED / theirs, root))
+    assert expected == types_by_place(generator(OURS / ours, root))
 
 
 @pytest.mark.parametrize("sample", sorted(EXAMPLES.glob("*.xml")), ids=lambda path: path.stem)

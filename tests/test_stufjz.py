@@ -67,7 +67,8 @@ def _forms(root: str) -> dict[str, str]:
 def test_a_valid_document_comes_back_the_same(root: str, published: bool, seed: int) -> None:
     if published and not PUBLISHED.is_dir():
         pytest.skip("the published schemas are not in ../shared/standards")
-    _carried(root, meaningful(_made(root, published).valid(seed), _forms(root), seed))
+    made = _made(root, published).valid(seed, typed=seed % 2 > 0)
+    _carried(root, meaningful(made, _forms(root), seed))
 
 
 @each_root
@@ -82,6 +83,49 @@ def test_a_valid_document_full_of_borders_is_read_or_refused_with_a_reason(
     except GatewayError as error:
         assert error.code in REFUSALS, (error.code, error.path)
         assert error.path
+
+
+EXAMPLES = Path(__file__).parent / "examples" / "stuf-jz" / "valid"
+TYPE = ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type='
+CONTACT = "StUF:aanvullendeIdentificerendeGegevens"
+SAFETY = "JZ:verantwoordelijkVoorZichtOpDeVeiligheidBelegdBij"
+CONTACTED = f"""<StUF:zender{TYPE}"StUF:Systeem-corv-e">\\1<{CONTACT}>
+<StUF:emailadres>proef@voorbeeld.example</StUF:emailadres></{CONTACT}></StUF:zender>"""
+NUMBERED = f"""\\1<JZ:betreft StUF:entiteittype="VTMZOS"><JZ:gerelateerde StUF:entiteittype="ZOS">
+<{SAFETY} StUF:entiteittype="ZOSBTR"><JZ:gerelateerde{TYPE}"ZKN:BTR-r-e-vt-terugkoppeling">
+<ZKN:naam>G. Proef</ZKN:naam><ZKN:oinNummer>00000099000000004000</ZKN:oinNummer>
+</JZ:gerelateerde></{SAFETY}></JZ:gerelateerde></JZ:betreft>"""
+SEARCHED = f'<StUF:tijdstipBericht{TYPE}"StUF:Tijdstip-e" StUF:exact="false">'
+# A document, what is replaced in it to name a type with more in it, and the end of what is lost.
+DERIVED = {
+    "an element of a system": (
+        *("meldingGeneriekDi01", "<StUF:zender>(.*?)</StUF:zender>", CONTACTED),
+        f"StUF:zender/{CONTACT}",
+    ),
+    "an element of an organisation": (
+        *("vtTerugkoppelingDi01", "(</JZ:identificatieVtMelding>)", NUMBERED),
+        f"{SAFETY}/JZ:gerelateerde/ZKN:oinNummer",
+    ),
+    "an attribute of a text": (
+        *("notificatieDi01", "<StUF:tijdstipBericht>", SEARCHED),
+        "StUF:tijdstipBericht/@StUF:exact",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_what_only_a_derived_type_adds_is_accounted_for(name: str) -> None:
+    """With xsi:type a document holds more than the element that our structure knows."""
+    root, old, new, lost = DERIVED[name]
+    text = (EXAMPLES / f"{root}.xml").read_text()
+    document, times = re.subn(old, new, text, flags=re.DOTALL)
+    assert times == 1
+    parsed = STUF_JZ.parse(document.encode())
+    (entry,) = parsed.loss
+
+    assert entry.path.endswith(lost)
+    assert entry.reason
+    assert () == STUF_JZ.parse(STUF_JZ.render(parsed.bericht, root).document).loss
 
 
 XSD = "{http://www.w3.org/2001/XMLSchema}"

@@ -13,6 +13,7 @@ from gateway.bootstrap import load_dialects
 from gateway.cli.offline import read, recognise
 from gateway.cli.output import HERE, Dir, Json, records, table, write_json
 from gateway.errors import NotFound
+from gateway.model.media import media_type
 from gateway.ports import Loss, MessageRecord, Store
 from gateway.settings import Settings, load
 
@@ -39,7 +40,7 @@ def send(file: File, partner: As, dir: Dir = HERE, json: Json = False) -> None:
     document = read(file)
     dialect, _ = recognise(document, load_dialects())
     bericht = dialect.parse(document).bericht
-    form = "application/xml" if document.lstrip()[:1] == b"<" else "application/json"
+    form = media_type(document)
     with Party(load(dir), partner).client as client:
         sent = client.send(document, message_id=bericht.id, kind=bericht.soort, content_type=form)
     if json:

@@ -22,7 +22,7 @@ from gateway import errors, ports
 from gateway.core import ids, routing, samen
 from gateway.core.parts import Parts
 from gateway.core.policy import Ruling, strip
-from gateway.model import schrijf
+from gateway.model import media, schrijf
 from gateway.model.envelop import Bericht, Systeem, kind_of, source_of, source_oin
 from gateway.model.partner import Partner
 from gateway.ports import MessageRecord, Parsed, Unsealed
@@ -95,7 +95,7 @@ class Acceptor:
                 "id": bericht.id,
                 "type": bericht.type,
                 "aud": self.parts.oin,
-                "datacontenttype": "application/xml" if _is_xml(document) else "application/zip",
+                "datacontenttype": media.media_type(document),
                 "iat": now.timestamp(),
             }
             digest = ids.digest_of(document)
@@ -216,7 +216,7 @@ class Acceptor:
         for path, agrees in (
             ("envelop.id", envelope["id"] == bericht.id),
             ("envelop.type", kind_of(envelope["type"]) == bericht.soort),
-            ("envelop.datacontenttype", _fits(envelope["datacontenttype"], opened.document)),
+            ("envelop.datacontenttype", media.fits(envelope["datacontenttype"], opened.document)),
             ("source", source in writers | {""}),
             ("data.afzender.organisatie", writer in writers | houses),
         ):
@@ -347,12 +347,3 @@ def _repeat(stored: ports.StoredReceipt, digest: str) -> Accepted:
 def _later(day: date | None, moment: datetime | None) -> datetime | None:
     start = datetime.combine(day, time(), UTC) if day else None
     return max(filter(None, (start, moment)), default=None)
-
-
-def _fits(content_type: str, document: bytes) -> bool:
-    """Whether an XML media type comes with XML, and any other with something else."""
-    return _is_xml(document) == content_type.partition(";")[0].strip().endswith("xml")
-
-
-def _is_xml(document: bytes) -> bool:
-    return document.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")

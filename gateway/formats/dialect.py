@@ -19,6 +19,7 @@ from gateway.formats.structure import Element, structure
 from gateway.formats.tree import Converter, Tree
 from gateway.model import SOORTEN, lees, schrijf
 from gateway.model.envelop import Bericht, source_of, type_of
+from gateway.model.media import is_xml
 from gateway.model.velden import velden
 from gateway.ports import Parsed, Rendered
 from gateway.resources import folder
@@ -121,8 +122,7 @@ class XmlDialect:
 
     def recognises(self, document: bytes) -> str | None:
         """Raises what `xmldoc.read` raises for XML that is unsafe or not well-formed."""
-        start = document.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-        if start not in (b"<", b"\xff", b"\xfe"):
+        if not is_xml(document):
             return None
         found = self._by_tag.get(xmldoc.unwrapped(xmldoc.read(document)).tag)
         return found.name if found else None

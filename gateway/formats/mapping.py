@@ -24,7 +24,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources.abc import Traversable
 from typing import Any
 
@@ -189,6 +189,13 @@ class _Compiler:
 
     def scope(self, rows: Tree, element: Element) -> Scope:
         placements = list(self._rows(rows, element, ()))
+        fixed = {row.partner for row in placements if isinstance(row, Const)}
+        placements = [
+            replace(row, beside=_beside(row.partner, element, fixed))
+            if isinstance(row, Const)
+            else row
+            for row in placements
+        ]
         scope = Scope(placements, frozenset(_required_groups(element, ())))
         for path in scope.elements:
             if path in scope.groups or len(scope.elements) < len(placements):
@@ -256,7 +263,8 @@ class _Compiler:
         scope = self.scope(self.with_fragments(rows, path), element)
         canonical = tuple(str(row.get("kies") or row["naar"]).split("."))
         if many or prefer or "waar" in row:
-            having, required = row.get("met", ""), element.required or element.wanted
+            required = element.required or element.wanted or element.least > 0
+            having = row.get("met", "")
             return Items(path, canonical, scope, where, many, prefer, None, having, required)
         return Object(path, canonical, *_facts(element), scope)
 
@@ -299,6 +307,27 @@ def _facts(element: Element | None) -> tuple[bool, bool, bool]:
     if element is None:
         return True, False, False
     return element.required or element.wanted, element.nillable, element.reason is not None
+
+
+def _beside(partner: Path, element: Element, fixed: set[Path]) -> Path:
+    """
+    The innermost group on the way to a constant that is not made of constants alone: the schema
+    asks for a value in it. Empty when there is none.
+    """
+    found: Path = ()
+    for depth, name in enumerate(partner[:-1], 1):
+        element, here = element.children[name], partner[:depth]
+        others = (c for key, c in element.children.items() if (*here, key) not in fixed)
+        asks = (c for c in others if c.wanted and c.name != partner[depth] and not _may_be_empty(c))
+        if any(asks):
+            found = here
+    return found
+
+
+def _may_be_empty(element: Element) -> bool:
+    """Whether the schema takes it without a value in it."""
+    asks = (c for c in element.children.values() if c.wanted and not _may_be_empty(c))
+    return element.nillable or not (element.leaf or any(asks))
 
 
 def _required_groups(element: Element, prefix: Path) -> Iterator[Path]:

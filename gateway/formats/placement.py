@@ -251,14 +251,18 @@ class Drop:
 class Const:
     """A place that always holds the same text in this message; nil is no other text.
 
-    A document with another text is refused; another attribute is entered in the account.
+    A document with another text is refused; an attribute is entered in the account. The text is
+    written where the group `beside` is there; when that is empty, always.
     """
 
     partner: Path
     value: str
+    beside: Path = ()
 
     def parse(self, node: Node, out: Tree, path: str, account: Account) -> None:
         group = as_group(node)
+        for name in group.keys() - {TEXT, NIL}:
+            account.partner(f"{path}/{name}")
         if NIL in group:
             if group[NIL]:
                 account.partner(f"{path}/@xsi:nil")
@@ -312,10 +316,11 @@ class Scope:
 
     def render(self, value: Tree, out: Tree, path: str, account: Account) -> None:
         """Write the canonical object `value` into the partner's node `out`."""
-        for row in self.placements:
-            if isinstance(row, Const):
-                put(out, row.partner, row.value)
         self._render((), value, value, out, path, account)
+        fixed = (row for row in self.placements if isinstance(row, Const))
+        for row in sorted(fixed, key=lambda row: len(row.beside)):
+            if get(out, row.beside) is not None:
+                put(out, row.partner, row.value)
 
     def _render(
         self, group: Path, value: Tree, whole: Tree, out: Tree, path: str, account: Account

@@ -29,6 +29,7 @@ MAX_MARKUP = 500_000
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 _XSD = "{http://www.w3.org/2001/XMLSchema}"
 _SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
+_ENCODING = re.compile(rb"<\?xml[^>]*?[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*[\"']([\w.-]+)[\"']")
 _SPACE = re.compile("[ \t\r\n]+")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
@@ -46,8 +47,12 @@ def read(document: bytes) -> etree._Element:
     """
     if not document.strip():
         raise errors.Empty
+    # In UTF-16 and UTF-32 these are the same bytes, between zeros.
     if document.count(b"<") + document.count(b"=") > MAX_MARKUP:
         raise errors.TooLarge("Het document bevat te veel elementen en attributen.")
+    declared = _ENCODING.match(document)
+    if declared and declared[1].upper() != b"UTF-8" and not _plain(declared[1]):
+        raise errors.InvalidDocument("Deze tekencodering lezen we niet.")
     # By default libxml2 loads no DTD, uses no network and bounds texts (10 MB) and depth (256).
     # resolve_entities=False expands nothing; that external entities vanish does not matter, as a
     # DOCTYPE is refused. Not shared: lxml lets the users of one parser wait for each other.
@@ -66,6 +71,21 @@ def read(document: bytes) -> etree._Element:
     if _too_deep(root):
         raise errors.TooDeep(f"Dieper genest dan {MAX_DEPTH} niveaus.")
     return root
+
+
+def _plain(encoding: bytes) -> bool:
+    """
+    Whether libxml2 knows it and ASCII can only stand for itself in it.
+
+    In UTF-7 and its like, which iconv knows, `+ADw-` or `\\u003C` is a `<` too: nothing that looks
+    at bytes sees how many there are.
+    """
+    document = b'<?xml version="1.0" encoding="%s"?><a>+AGE-\\u0061</a>' % encoding
+    try:
+        text = etree.fromstring(document).text or ""
+    except etree.XMLSyntaxError:
+        return False
+    return text.startswith("+AGE-") and text.endswith("u0061")  # between them, Japan has a yen
 
 
 def unwrapped(root: etree._Element) -> etree._Element:
@@ -204,14 +224,14 @@ def to_tree(element: etree._Element, structure: Element) -> Any:
     The neutral tree of a validated element.
 
     Dropped: attributes equal to their fixed or default value (libxml2 lets another value pass),
-    `xsi:*`, white space between elements and around values where the schema collapses it. Raises
-    InvalidDocument for what `structure` does not know (a schema that allows more than the structure
-    was made from).
+    `xsi:*`, white space between elements and around values where the schema collapses it. Of an element
+    that only a derived type has (`xsi:type`), the name is kept. Raises InvalidDocument for what
+    `structure` does not know (a schema that allows more than the structure was made from).
     """
     tree: Tree = {}
     nil = False
     for tag, text in element.items():
-        key = structure.attribute_by_tag.get(tag)  # type: ignore[arg-type]
+        key = structure.attribute_by_tag.get(tag) or structure.added.get(tag)  # type: ignore[arg-type]
         if key is not None:
             if text != structure.fixed.get(key, structure.defaults.get(key)):
                 tree[key] = text
@@ -229,8 +249,9 @@ def to_tree(element: etree._Element, structure: Element) -> Any:
         return {**tree, TEXT: value} if tree else value
     for child in element:
         inner = structure.by_tag.get(child.tag)
-        if inner is None and structure.open:
-            tree[ANY] = ""  # what it holds is not read; that it was there, is
+        if inner is None and (structure.open or child.tag in structure.added):
+            # what it holds is not read; that it was there, is
+            tree[structure.added.get(child.tag, ANY)] = ""
             continue
         if inner is None or (inner.name in tree and not inner.repeats):
             raise _unknown("element", f"{structure.name}/?")
@@ -250,7 +271,7 @@ def to_xml(tree: Any, structure: Element) -> bytes:
     The document of a tree, UTF-8: children in schema order, fixed attributes always written.
 
     A required element that is missing is written as nil when it may be, else as a group with what
-    it requires. Does not validate. Raises NotExpressible for a required value that is missing, nil
+    it requires; of a choice that must be made more than once, what is missing is nil. Does not validate. Raises NotExpressible for a required value that is missing, nil
     where it may not be, or a character XML 1.0 cannot hold; ValueError for a key that is unknown.
     """
     out: list[str] = []
@@ -280,6 +301,7 @@ def _write(node: Any, spec: Element, out: list[str], path: str) -> None:
         out += (_NIL, "/>")
         return
     out.append(f">{_escaped(node.get(TEXT, ''), _IN_TEXT, path)}" if spec.leaf else ">")
+    node = _filled(node, spec)
     siblings = not node.keys().isdisjoint(spec.children)
     for name, child in spec.children.items():
         found = node.get(name)
@@ -297,6 +319,17 @@ def _write(node: Any, spec: Element, out: list[str], path: str) -> None:
         for item in found if child.repeats else (found,):
             _write(item, child, out, place)
     out.append(f"</{spec.name}>")
+
+
+def _filled(node: Tree, spec: Element) -> Tree:
+    """The node with the first of a choice as nil, as often as the choice still lacks one."""
+    counted = {name: node.get(name) or [] for name, child in spec.children.items() if child.least}
+    there = sum(map(len, counted.values()))
+    if not there:
+        return node
+    first = next(iter(counted))
+    short = spec.children[first].least - there
+    return {**node, first: counted[first] + [{NIL: ""}] * short}
 
 
 def _escaped(text: str, table: dict[int, str], path: str) -> str:
