@@ -31,7 +31,7 @@ from . import launcher
 
 SECRET = "Testpersoon"  # a name in every document of the stream
 PATIENCE_S = 300.0  # after the last kill: everything has arrived
-SENDERS = 6
+SENDERS = 4
 PROGRAM = (launcher.__file__,)
 FORGETS = 0.03  # of what the receiver stores it dies before its receipt
 
@@ -151,7 +151,10 @@ def storm(installation: Installation, *, seed: int, targets: list[str], pause_s:
     installation.start()
     with ExitStack() as opened:
         landelijk = opened.enter_context(Forgetful(installation.settings, random.Random(seed)))
-        parties = [opened.enter_context(Zsm(one)) for one in installation.addresses]
+        parties = [Zsm(one) for one in installation.addresses]
+        opened.enter_context(parties[0])  # it alone empties the postbus
+        for other in parties[1:]:
+            opened.callback(other.client.close)
         accepted: list[str] = []
         over = threading.Event()
 
@@ -183,7 +186,7 @@ def storm(installation: Installation, *, seed: int, targets: list[str], pause_s:
         assert len(wanted) == len(accepted)
 
         def answered() -> bool:
-            return wanted <= set().union(*(party.answers for party in parties))
+            return wanted <= parties[0].answers.keys()
 
         until(answered, "every answer has come back", PATIENCE_S)
         with closing(open_store(installation.settings.database_url)) as store:
