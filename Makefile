@@ -5,6 +5,7 @@
 # Nothing is needed before: .venv is made from requirements.lock, a missing RabbitMQ or PostgreSQL comes from apt.
 
 BUS = table
+KILLS = 300
 DIR =
 ARGS =
 PYTHON = python3
@@ -12,13 +13,16 @@ IN = .venv/bin/python -m
 
 export PYTHON
 
-.PHONY: demo test check lint types contracts schemas docs clean rabbitmq postgres
+.PHONY: demo test chaos check lint types contracts schemas docs clean rabbitmq postgres
 
 demo: .venv/.ready $(if $(filter rabbitmq,$(BUS)),rabbitmq)
 	$(IN) gateway demo --bus $(BUS) $(if $(DIR),--dir $(DIR)) $(ARGS)
 
 test: .venv/.ready rabbitmq postgres
 	$(IN) pytest -n 2 --dist worksteal $(ARGS)
+
+chaos: .venv/.ready rabbitmq postgres   # the long run of tests/chaos: an hour, the table on stdout
+	CHAOS_KILLS=$(KILLS) $(IN) pytest tests/chaos -n 2 --dist worksteal -rP $(ARGS)
 
 check:                      # what CI runs
 	.ci/run
