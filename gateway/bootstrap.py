@@ -141,7 +141,9 @@ def build(settings: Settings) -> Iterator[Gateway]:
         def listen() -> Servers:
             api = server.Server(app.create_app(services), inward, settings.host, settings.port)
             management = app.create_management_app(services)
-            return server.Servers(api, server.Server(management, port=settings.management_port))
+            health = server.Server(management, port=settings.management_port)
+            wait_s = settings.drain_seconds
+            return server.Servers(api, health, draining=services.draining, drain_s=wait_s)
 
         folders = [partner for partner in settings.partner if partner.transport == "map"]
         drop = FileDrop(acceptor, box, folders, at(Path("bestanden")))

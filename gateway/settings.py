@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     bus_key: Path
 
     retry_ladder: tuple[PositiveFloat, ...] = Field((10, 60, 600, 3600, 10800), min_length=1)
+    drain_seconds: float = Field(default=5, ge=0)  # two looks of a load balancer
     worker_threads: int = Field(default=4, ge=1, le=64)
     four_eyes_above: int = Field(default=50, ge=0)  # a repair of more needs a second person
     schema_folder: Path | None = None

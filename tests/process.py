@@ -59,10 +59,14 @@ class Process:
         self._process.wait()
         self.kills += 1
 
-    def end(self, patience: float = PATIENCE_S) -> int:
-        """Ask it to end (SIGTERM); its exit status."""
+    @property
+    def pid(self) -> int:
         assert self._process is not None
-        self._process.terminate()
+        return self._process.pid
+
+    def wait(self, patience: float = PATIENCE_S) -> int:
+        """Its exit status, when it has ended."""
+        assert self._process is not None
         return self._process.wait(patience)
 
     def signal(self, number: int) -> None:

@@ -1,7 +1,8 @@
 """The HTTP edge: JOSE and JSON over mutual TLS in, problem documents out. Decides nothing itself."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 
 from gateway.api.metrics import Metrics
 from gateway.core.accept import Acceptor
@@ -28,3 +29,4 @@ class Services:
     oin_of: Callable[[bytes], str]
     metrics: Metrics
     events: Events
+    draining: Event = field(default_factory=Event)  # set when this process is about to stop

@@ -119,6 +119,8 @@ def create_management_app(services: Services) -> Starlette:
     def ready(_: Request) -> Response:
         # Without the bus messages are still accepted, so that alone is told and no 503.
         status, text = 200, ""
+        if services.draining.is_set():
+            return PlainTextResponse("stopping\n", 503)
         for part in (services.store, services.bus):
             try:
                 part.ping()

@@ -47,17 +47,37 @@ class Server(uvicorn.Server):
 
 
 class Servers:
-    """Use `run` in the main thread, or as a context manager to serve from a thread."""
+    """
+    Use `run` in the main thread, or as a context manager to serve from a thread.
 
-    def __init__(self, *servers: Server) -> None:
-        self._servers = servers
+    `draining` is set when `run` is told to stop, `drain_s` seconds before it stops taking requests.
+    """
+
+    def __init__(
+        self, *servers: Server, draining: threading.Event | None = None, drain_s: float = 0.0
+    ) -> None:
+        self._servers, self._drain_s = servers, drain_s
+        self._draining = draining or threading.Event()
         self._thread = threading.Thread(target=self._loop, name="api")
 
     def run(self) -> None:
-        """Serve until SIGTERM, SIGINT or `stop`; requests under way are finished first."""
+        """
+        Serve until SIGTERM, SIGINT or `stop`; requests under way are finished first.
+
+        Meanwhile others learn that we go (`/health/ready`), and send elsewhere. A second signal
+        does not wait for them.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop())
+            signal.signal(number, lambda *_: self._drain())
         self._loop()
+
+    def _drain(self) -> None:
+        if self._draining.is_set() or not self._drain_s:
+            return self.stop()
+        self._draining.set()
+        later = threading.Timer(self._drain_s, self.stop)
+        later.daemon = True  # a second signal ends the process before it
+        later.start()
 
     def stop(self) -> None:
         """End serving; returns at once. May be called from a signal handler or another thread."""
