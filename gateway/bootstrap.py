@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.errors import Misconfigured
-from gateway.ports import Adapter, Bus, Dialect, Store
+from gateway.errors import BadSeal, BodyDestroyed, Misconfigured
+from gateway.ports import Adapter, Bus, Dialect, Query, Store, Vault
 from gateway.resources import folder
 from gateway.settings import Keys, Settings, read_secret, read_text
 
@@ -112,6 +112,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
         if settings.doelbinding:
             rules = rules.extended(read_text(at(settings.doelbinding)))
         sealer, bodies = _sealer(settings, checker), vault.FileVault(at(settings.body_keys))
+        _same_keys(store, bodies)
         core = parts.Parts(
             *(settings.oin, settings.systeem, partners, rules, dialects, store, sealer, bodies),
             *(now, read_secret(at(settings.lane_key)), areas, {STUF_JZ.name: acknowledgement}),
@@ -151,6 +152,24 @@ def build(settings: Settings) -> Iterator[Gateway]:
         also = [mending.advance, *([drop.watch] if folders else [])]
         worker = Worker(bus, deliverer, threads=settings.worker_threads, also=also)
         yield Gateway(store, bus, worker, listen)
+
+
+def _same_keys(store: Store, vault: Vault) -> None:
+    """
+    Raises Misconfigured when the newest body cannot be opened: all nodes share one key folder.
+
+    Else deliveries would die here, for want of keys that another node holds.
+    """
+    for message in store.search(Query(limit=1)):
+        for delivery in store.deliveries_of(message.id):
+            wrapped = store.bodies(delivery.id).wrapped_key
+            try:
+                vault.unwrap(wrapped, message.destroy_by)
+            except (BodyDestroyed, BadSeal) as error:
+                if message.destroy_by >= datetime.now(UTC).date():
+                    raise Misconfigured(
+                        '"body-keys" is not the folder with the keys of this database'
+                    ) from error
 
 
 def _sealer(settings: Settings, checker: CertificateChecker) -> JoseSealer:
