@@ -22,6 +22,7 @@ from gateway.settings import Keys, Settings, read_secret, read_text
 
 if TYPE_CHECKING:  # parts are imported when they are built: `gateway check` needs none of them
     from gateway.api.server import Servers
+    from gateway.bus import Address
     from gateway.security.identity import CertificateChecker
     from gateway.security.seal import JoseSealer
     from gateway.security.tls import TlsFiles
@@ -127,7 +128,7 @@ def build(settings: Settings) -> Iterator[Gateway]:
         transport = HttpsTransport(outward)
         opened.callback(transport.close)
         deliverer = deliver.Deliverer(core, transport, retry.Retry(settings.retry_ladder))
-        bus = open_bus(settings.bus_url, source=deliverer, partners=partners)
+        bus = open_bus(bus_address(settings), source=deliverer)
         opened.callback(bus.close)
         acceptor = accept.Acceptor(core, settings.houses)
 
@@ -152,6 +153,21 @@ def build(settings: Settings) -> Iterator[Gateway]:
         also = [mending.advance, *([drop.watch] if folders else [])]
         worker = Worker(bus, deliverer, threads=settings.worker_threads, also=also)
         yield Gateway(store, bus, worker, listen)
+
+
+def bus_address(settings: Settings) -> Address:
+    """Where the bus of this configuration is. Raises Misconfigured."""
+    from gateway.bus import Address
+    from gateway.security.tls import broker_context
+
+    tls, at = settings.bus_tls, settings.at
+    files = tls and [path and at(path) for path in (tls.ca_certificates, tls.certificate, tls.key)]
+    return Address(
+        settings.bus_url,
+        tuple(partner.name for partner in settings.partner),
+        broker_context(*files) if files else None,  # type: ignore[arg-type]
+        settings.bus_management,
+    )
 
 
 def _same_keys(store: Store, vault: Vault) -> None:

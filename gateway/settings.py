@@ -27,6 +27,14 @@ class Keys(Part):
     key: Path
 
 
+class BusTls(Part):
+    """Whom to trust as the broker, and who we are to it if it asks; PEM."""
+
+    ca_certificates: Path
+    certificate: Path | None = None
+    key: Path | None = None
+
+
 @dataclass(frozen=True, kw_only=True, config={**CLOSED, "validate_by_name": True})
 class PartnerEntry(Partner):
     """One `[[partner]]`: the agreement, as the core knows it, and the certificates."""
@@ -93,6 +101,8 @@ class Settings(BaseSettings):
     database_password_file: Path | None = None
     bus: str = "table"
     bus_password_file: Path | None = None
+    bus_tls: BusTls | None = None
+    bus_management: str = ""  # URL of the broker's management API
 
     tls: Keys
     sign: Keys

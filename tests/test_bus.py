@@ -16,7 +16,7 @@ import pika
 import pytest
 from pika import exceptions
 
-from gateway.bus import declare, open_bus, rabbitmq
+from gateway.bus import Address, declare, open_bus, rabbitmq
 from gateway.bus.rabbitmq import RabbitBus
 from gateway.bus.table import TableBus
 from gateway.bus.topology import Topology
@@ -290,12 +290,12 @@ def test_a_table_given_up_gives_its_claims_back(source: Deliveries) -> None:
 
 
 def test_the_url_picks_the_back_end(source: Deliveries) -> None:
-    with closing(open_bus("table", source=source, partners=PARTNERS)) as bus:
+    with closing(open_bus(Address("table", PARTNERS), source=source)) as bus:
         assert isinstance(bus, TableBus)
-    with closing(open_bus("amqp://127.0.0.1:1/", source=source, partners=PARTNERS)) as bus:
+    with closing(open_bus(Address("amqp://127.0.0.1:1/", PARTNERS), source=source)) as bus:
         assert isinstance(bus, RabbitBus)
     with pytest.raises(Misconfigured):
-        open_bus("redis://localhost", source=source, partners=PARTNERS)
+        open_bus(Address("redis://localhost", PARTNERS), source=source)
 
 
 def _descendants(kind: type[Exception]) -> set[type[Exception]]:
@@ -314,7 +314,7 @@ def test_no_error_of_the_client_library_goes_untranslated(kind: type[Exception])
 def test_without_a_broker_every_question_is_bus_unavailable(source: Deliveries) -> None:
     ids = source.add(3)
     nobody = "amqp://guest:guest@127.0.0.1:1/%2F"
-    with closing(open_bus(nobody, source=source, partners=PARTNERS)) as bus:
+    with closing(open_bus(Address(nobody, PARTNERS), source=source)) as bus:
         for question in (bus.ping, bus.status, bus.pump):
             with pytest.raises(BusUnavailable) as caught:
                 question()
@@ -394,26 +394,26 @@ class TestRabbit:
             rabbitmq.declare(url, topology, PARTNERS)
             assert ids == deliver(bus, source)
 
-    def test_what_the_broker_refuses_is_given_back(
-        self, url: str, topology: Topology, source: Deliveries
+    def test_a_full_queue_holds_up_no_other_partner_and_no_worker(
+        self, url: str, topology: Topology
     ) -> None:
-        """A full queue answers with a nack, because it says reject-publish."""
+        """It answers with a nack, because it says reject-publish; then its deliveries wait."""
+        source = Deliveries(lease_s=2.0)
         full = topology.partner.arguments | {"x-max-length": 1}
         topology = replace(topology, partner=replace(topology.partner, arguments=full))
         rabbitmq.declare(url, topology, PARTNERS)
         with closing(RabbitBus(url, source=source, topology=topology, partners=PARTNERS)) as bus:
 
-            def refused() -> bool:
+            def filled() -> bool:
                 source.add(20)
-                try:
-                    bus.pump()
-                except BusUnavailable:
-                    return True
-                return False
+                return bus.pump() < 20
 
-            until(refused)
-            assert source.due()
+            until(filled)
+            assert bus.pump() == 0 and not source.due()  # nothing to do until the lease ends
+            other = source.add(1, receiver="landelijk")
+            assert bus.pump() == 1
             deliver(bus, source)
+            assert not source.leases.keys() & set(other)
 
     def test_a_store_that_fails_while_packing_leaves_no_claim(
         self, rabbit: Opener, source: Deliveries
@@ -477,8 +477,8 @@ class TestRabbit:
     def test_a_killed_broker_loses_nothing_and_everything_comes_back(self, tmp_path: Path) -> None:
         source = Deliveries(lease_s=4.0)
         with own_broker(tmp_path) as broker:
-            declare(broker.url, partners=PARTNERS)
-            with closing(open_bus(broker.url, source=source, partners=PARTNERS)) as bus:
+            declare(Address(broker.url, PARTNERS))
+            with closing(open_bus(Address(broker.url, PARTNERS), source=source)) as bus:
                 ids = source.add(150)
                 held = next_of(bus)
                 broker.stop()
@@ -493,14 +493,14 @@ class TestRabbit:
     def test_a_broker_that_lost_its_data_is_offered_everything_again(self, tmp_path: Path) -> None:
         source = Deliveries(lease_s=4.0)
         with own_broker(tmp_path) as broker:
-            declare(broker.url, partners=PARTNERS)
-            with closing(open_bus(broker.url, source=source, partners=PARTNERS)) as bus:
+            declare(Address(broker.url, PARTNERS))
+            with closing(open_bus(Address(broker.url, PARTNERS), source=source)) as bus:
                 ids = source.add(30)
                 assert bus.pump() == 30
                 broker.stop()
                 shutil.rmtree(tmp_path / "MNESIA_BASE")
                 broker.start()
-                declare(broker.url, partners=PARTNERS)
+                declare(Address(broker.url, PARTNERS))
                 assert sorted(ids) == sorted(deliver(bus, source))
 
 

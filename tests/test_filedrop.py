@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from adapters.gcos import GCOS_1, GCOS_CSV_1
 from adapters.national import ADAPTER as NATIONAL
 from gateway import errors, filedrop
-from gateway.bus import open_bus
+from gateway.bus import Address, open_bus
 from gateway.core import accept
 from gateway.errors import Misconfigured
 from gateway.filedrop import FileDrop
@@ -482,7 +482,7 @@ def test_a_folder_that_cannot_be_made_stops_the_start(
 
 
 def test_the_worker_watches(world: World, drop: FileDrop, home: Path) -> None:
-    bus = open_bus("table", source=world.deliverer, partners=["gcos", "zsm"])
+    bus = open_bus(Address("table", ()), source=world.deliverer)
     worker = Worker(bus, world.deliverer, threads=1, also=[drop.watch])
     put(home, "a.json", answer(world))
     worker.start()

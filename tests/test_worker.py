@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway import errors
-from gateway.bus import open_bus
+from gateway.bus import Address, open_bus
 from gateway.model.partner import Partner
 from gateway.ports import Answer, State
 from gateway.worker import Worker
@@ -31,7 +31,7 @@ def eventually(promise: Callable[[], bool], *, seconds: float = 20.0) -> None:
 @contextmanager
 def working(world: World) -> Iterator[Worker]:
     """The threads of a worker on the embedded bus."""
-    bus = open_bus("table", source=world.deliverer, partners=["landelijk"])
+    bus = open_bus(Address("table", ()), source=world.deliverer)
     worker = Worker(bus, world.deliverer, threads=3)
     worker.start()
     try:

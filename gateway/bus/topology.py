@@ -1,9 +1,12 @@
 """Exchanges, queues and limits on the broker, read from queue/topology.toml; knows no client."""
 
+import base64
+import hashlib
 import json
+import secrets
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -47,14 +50,32 @@ class Topology:
         return [*map(self.partner.of, sorted(set(partners))), self.dead]
 
 
-def definitions(topology: Topology, partners: Iterable[str]) -> str:
-    """The topology as RabbitMQ imports it at boot (`load_definitions`), without users."""
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user of the broker: what it may configure, write to and read from, as patterns of names."""
+
+    name: str
+    password: str
+    configure: str = "^$"
+    write: str = r"^zvh\.uit$"
+    read: str = r"^uit\."
+    tags: str = "management"  # may look, and change nothing by that
+
+    def hashed(self) -> str:
+        """The password as RabbitMQ keeps it: SHA-256 over a salt of four bytes and the password."""
+        salt = secrets.token_bytes(4)
+        digest = hashlib.sha256(salt + self.password.encode()).digest()
+        return base64.b64encode(salt + digest).decode()
+
+
+def definitions(topology: Topology, partners: Iterable[str], users: Sequence[User] = ()) -> str:
+    """The topology as RabbitMQ imports it at boot (`load_definitions`), with these users."""
     queues, place = topology.queues(partners), {"vhost": topology.vhost}
     lasting = {**place, "durable": True, "auto_delete": False}
     exchange = {**lasting, "internal": False, "arguments": {}}
     binding = {**place, "destination_type": "queue", "arguments": {}}
     types = {q.exchange: q.type for q in queues}
-    document = {
+    document: dict[str, Any] = {
         "vhosts": [{"name": topology.vhost}],
         "exchanges": [{"name": name, "type": kind, **exchange} for name, kind in types.items()],
         "queues": [{"name": q.name, **lasting, "arguments": q.arguments} for q in queues],
@@ -63,6 +84,15 @@ def definitions(topology: Topology, partners: Iterable[str]) -> str:
             for q in queues
         ],
     }
+    if users:
+        hashing = {"hashing_algorithm": "rabbit_password_hashing_sha256"}
+        document["users"] = [
+            {"name": u.name, "password_hash": u.hashed(), "tags": u.tags, **hashing} for u in users
+        ]
+        document["permissions"] = [
+            {"user": u.name, **place, "configure": u.configure, "write": u.write, "read": u.read}
+            for u in users
+        ]
     return json.dumps(document, indent=2) + "\n"
 
 

@@ -1,6 +1,5 @@
 """The demo: a real gateway in a process of its own, simulated partners, and their scenes."""
 
-import secrets
 import subprocess
 import sys
 import time
@@ -9,12 +8,14 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from typer import echo
 
-from gateway.bus import declare
+from gateway.bootstrap import bus_address
+from gateway.bus import User, boot_definitions
 from gateway.cli.messages import lost, show_way, way
 from gateway.cli.output import table
 from gateway.cli.running import until_stopped
@@ -80,7 +81,7 @@ class Stage:
 
     def chain(self) -> None:
         """What the other partners tell each other."""
-        case = f"DEMO-{secrets.token_hex(4)}"
+        case = f"DEMO-{token_hex(4)}"
         zsm, dji = self.zsm, self.dji
         sent = zsm.tell("meldingGeneriekDi01", kind="melding", case=f"{case}-1")
         self.exchange("buikpijn", sent, zsm, "uitkomstMeldingGeneriekDi01")
@@ -225,15 +226,19 @@ def play(*, directory: Path | None, rabbitmq: bool, once: bool) -> None:
 
 def _set_up(stack: ExitStack, directory: Path, *, rabbitmq: bool) -> Settings:
     values = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
-    if rabbitmq:
-        echo("starting RabbitMQ, about ten seconds")
-        broker = PrivateBroker(Path(stack.enter_context(TemporaryDirectory(prefix="zvh-broker-"))))
-        stack.callback(broker.stop)
-        broker.start()
-        values["bus"] = broker.url.replace(":guest@", "@")
+    if not rabbitmq:
+        make_directory(directory, retry_ladder="[2, 5]", **values)
+        return load(directory)
+    folder, password = stack.enter_context(TemporaryDirectory(prefix="zvh-broker-")), token_hex()
+    broker = PrivateBroker(Path(folder), user="gateway", password=password)
+    values |= {"bus": broker.bare_url, "bus_password": password}
     make_directory(directory, retry_ladder="[2, 5]", **values)
     settings = load(directory)
-    declare(settings.bus_url, partners=[entry.name for entry in settings.partner])
+    # As in production: all that is there comes from the definitions, and the gateway can make nothing.
+    broker.definitions = boot_definitions(bus_address(settings), User("gateway", password))
+    echo("starting RabbitMQ, about ten seconds")
+    stack.callback(broker.stop)
+    broker.start()
     return settings
 
 

@@ -50,6 +50,18 @@ def client_context(files: TlsFiles) -> ssl.SSLContext:
     return _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), files)
 
 
+def broker_context(ca: Path, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
+    """For the way to the broker. Raises Misconfigured."""
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if certificate:
+            context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise Misconfigured("A certificate or key of the way to the broker is unusable.") from error
+    return context
+
+
 def reload(context: ssl.SSLContext, files: TlsFiles) -> None:
     """
     Take renewed files into a living context: new connections use them, open ones go on.

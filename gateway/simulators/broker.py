@@ -5,6 +5,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from contextlib import suppress
@@ -12,15 +13,14 @@ from pathlib import Path
 
 from gateway.bus import rabbitmq
 from gateway.errors import BusUnavailable, Misconfigured
+from gateway.security.tls import TlsFiles, broker_context
 
 # Debian's /usr/sbin/rabbitmq-server changes to the user `rabbitmq`; the script behind it does not.
 _DEBIAN = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 _PORTS = range(20_000, 32_000)  # below the ports the kernel gives to clients
 _START_S = 120.0  # about ten seconds on an idle machine
-_FILES = {
-    **dict.fromkeys(("CONFIG_FILE", "CONF_ENV_FILE"), ""),
-    **dict.fromkeys(("ADVANCED_CONFIG_FILE", "ENABLED_PLUGINS_FILE"), "[].\n"),
-}
+_FILES = {"CONF_ENV_FILE": "", "ADVANCED_CONFIG_FILE": "[].\n"}
+_CONFIG, _PLUGINS, _DEFINITIONS = "rabbitmq.conf", "enabled_plugins", "definitions.json"
 _FOLDERS = ("MNESIA_BASE", "LOG_BASE")  # with _FILES all that it would look for elsewhere
 
 
@@ -45,27 +45,45 @@ def free_ports(count: int) -> list[int]:
 
 
 class PrivateBroker:
-    """RabbitMQ on loopback with its own ports, cookie, data and logs inside `folder`."""
+    """
+    RabbitMQ on loopback with its own ports, cookie, data and logs inside `folder`.
 
-    def __init__(self, folder: Path) -> None:
+    Without `definitions` to import at boot it has RabbitMQ's own user `guest`. With `tls` it speaks
+    TLS only, and asks for a certificate. `management` starts its management API (`api`).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        user: str = "guest",
+        password: str = "guest",
+        tls: TlsFiles | None = None,
+        management: bool = False,
+    ) -> None:
         self.folder = folder.resolve()
-        self.port, self._dist, self._epmd = free_ports(3)
-        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
+        self.port, self._dist, self._epmd, api = free_ports(4)
+        scheme, host = ("amqps", "localhost") if tls else ("amqp", "127.0.0.1")
+        self.bare_url = f"{scheme}://{user}@{host}:{self.port}/%2F"
+        self.url = f"{scheme}://{user}:{password}@{host}:{self.port}/%2F"
+        self.api = f"http://127.0.0.1:{api}" if management else ""
+        self.definitions = ""
+        self._tls, self._api_port = tls, api
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
         """Start on what is in the folder, until it answers. Raises Misconfigured, BusUnavailable."""
         script, mapper = installed()
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name, text in _FILES.items():
+        for name, text in (_FILES | self._configured()).items():
             (self.folder / name).write_text(text)
         self._run(mapper, "-port", str(self._epmd))  # else Erlang leaves one behind
         self._run(script)
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline and self.processes[-1].poll() is None:
             with suppress(BusUnavailable):
-                if listens(self.port):
-                    return rabbitmq.ping(self.url)
+                if listens(self.port) and (not self.api or listens(self._api_port)):
+                    return rabbitmq.ping(self.url, self._context())
             time.sleep(0.1)
         self.stop()
         raise BusUnavailable(f"RabbitMQ start niet; zie {self.folder / 'start.log'}")
@@ -78,6 +96,34 @@ class PrivateBroker:
             process.wait()
         self.processes.clear()
 
+    def _configured(self) -> dict[str, str]:
+        """Its configuration, as queue/rabbitmq.conf has it in production."""
+        lines = []
+        if self.definitions:
+            lines.append(f"load_definitions = {self.folder / _DEFINITIONS}")
+        if self.api:
+            lines += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {self._api_port}"]
+        if self._tls:
+            lines += [
+                "listeners.tcp = none",
+                f"listeners.ssl.1 = 127.0.0.1:{self.port}",
+                f"ssl_options.cacertfile = {self._tls.ca}",
+                f"ssl_options.certfile = {self._tls.certificate}",
+                f"ssl_options.keyfile = {self._tls.key}",
+                "ssl_options.verify = verify_peer",
+                "ssl_options.fail_if_no_peer_cert = true",
+            ]
+        return {
+            _CONFIG: "\n".join([*lines, ""]),
+            _PLUGINS: "[rabbitmq_management].\n" if self.api else "[].\n",
+            **({_DEFINITIONS: self.definitions} if self.definitions else {}),
+        }
+
+    def _context(self) -> ssl.SSLContext | None:
+        """How its own ping gets in: by its own certificate."""
+        tls = self._tls
+        return tls and broker_context(tls.ca, tls.certificate, tls.key)
+
     def environment(self) -> dict[str, str]:
         """What the broker runs with; `rabbitmqctl` finds it by the same."""
         return {
@@ -87,8 +133,10 @@ class PrivateBroker:
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "detached": "1",  # the script becomes the broker: one process id
             "RABBITMQ_NODENAME": f"zvh-{self.port}@localhost",
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODE_PORT": str(self.port),
+            **({} if self._tls else {"RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1"}),
+            **({} if self._tls else {"RABBITMQ_NODE_PORT": str(self.port)}),
+            "RABBITMQ_CONFIG_FILE": str(self.folder / _CONFIG),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / _PLUGINS),
             "RABBITMQ_DIST_PORT": str(self._dist),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             **{f"RABBITMQ_{name}": str(self.folder / name) for name in (*_FILES, *_FOLDERS)},

@@ -13,9 +13,9 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from gateway.bus import declare
+from gateway.bootstrap import bus_address
+from gateway.bus import User, boot_definitions
 from gateway.errors import Unavailable
 from gateway.ports import State, Unsealed
 from gateway.settings import Settings
@@ -24,7 +24,7 @@ from gateway.simulators.national import National
 from gateway.simulators.zsm import JAN, Zsm
 from gateway.store import open_store
 
-from ..broker import own_broker
+from ..broker import require_rabbitmq
 from ..postgres import PrivatePostgres, own_postgres
 from ..process import Process, free_ports, made, until
 from . import launcher
@@ -120,11 +120,13 @@ def cluster(folder: Path) -> Iterator[Installation]:
     """Two `serve`, two `work`, PostgreSQL and RabbitMQ."""
     with ExitStack() as opened:
         postgres = opened.enter_context(own_postgres(folder / "postgres"))
-        broker = opened.enter_context(own_broker(folder / "broker"))
-        password = urlsplit(broker.url).password or ""
-        bus = broker.url.replace(f":{password}@", "@")
-        settings = made(folder / "w", database=postgres.url, bus=bus, bus_password=password)
-        declare(settings.bus_url, partners=[entry.name for entry in settings.partner])
+        require_rabbitmq()
+        broker = PrivateBroker(folder / "broker", user="gateway", password="geheim")
+        values = {"bus": broker.bare_url, "bus_password": "geheim"}
+        settings = made(folder / "w", database=postgres.url, **values)
+        broker.definitions = boot_definitions(bus_address(settings), User("gateway", "geheim"))
+        opened.callback(broker.stop)
+        broker.start()
         port, management = map(int, free_ports(2))
         other = settings.model_copy(update={"port": port, "management_port": management})
         processes = {

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.bus import declare
 from gateway.ports import State
 from gateway.simulators.national import National
 from gateway.simulators.zsm import JAN, Zsm
@@ -67,9 +66,7 @@ def _all_arrive(installation: Installation, wipe: bool) -> None:
         time.sleep(AWAY_S)  # this is what is tested, not a wait for something
         if wipe:
             shutil.rmtree(broker.folder / "MNESIA_BASE")
-        broker.start()
-        if wipe:  # as the boot import of queue/definitions.json does
-            declare(settings.bus_url, partners=[entry.name for entry in settings.partner])
+        broker.start()  # and imports its definitions
         sent = [reference for job in jobs for reference in job.result()]
         for party in parties:
             party.client.close()
