@@ -117,9 +117,7 @@ class Mapping:
         inside = {key: value for key, value in event.items() if key not in self.elders}
         try:
             self.scope.render(inside, out, "", account)
-        except (
-            InvalidDocument
-        ) as error:  # true of what a sender writes; here the dialect falls short
+        except InvalidDocument as error:  # nobody wrote it: the dialect falls short
             raise NotExpressible(error.detail, path=error.path) from error
         return out, [entry for entry in account.entries if entry.path not in self.alleen]
 
