@@ -32,6 +32,7 @@ from . import launcher
 SECRET = "Testpersoon"  # a name in every document of the stream
 PATIENCE_S = 300.0  # after the last kill: everything has arrived
 SENDERS = 4
+UNDER_WAY = 200  # messages without an answer, beyond which senders wait: so that the end is near
 PROGRAM = (launcher.__file__,)
 FORGETS = 0.03  # of what the receiver stores it dies before its receipt
 
@@ -171,6 +172,8 @@ def storm(installation: Installation, *, seed: int, targets: list[str], pause_s:
                     accepted.append(reference)
                     if over.is_set():
                         return
+                    while len(accepted) - len(parties[0].answers) > UNDER_WAY and not over.is_set():
+                        time.sleep(0.1)
                 case += SENDERS
 
         with ThreadPoolExecutor(SENDERS) as pool:
