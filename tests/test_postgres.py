@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -21,14 +18,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from gateway.errors import StoreUnavailable
-from gateway.ports import FINAL, Outcome, Query, Rendered, State
+from gateway.ports import Query, Rendered, State
 from gateway.store import engine, upgrade
 from gateway.store.engine import connect, reading
 from gateway.store.sql import SqlStore
 from gateway.store.tables import metadata
 
 from .postgres import own_database, own_postgres
-from .records import DELIVERED, NOW, OIN, a_delivery, a_message, at_once, python
+from .records import DELIVERED, NOW, a_message, at_once, python
 
 pytestmark = pytest.mark.postgres
 MADE = Rendered("landelijk/1.0", "", "", b"", ())
@@ -77,105 +74,6 @@ def test_processes_that_start_together_migrate_once(fresh: str) -> None:
     with closing(SqlStore(connect(fresh))) as store, reading(store._engine) as sql:
         context = MigrationContext.configure(sql, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-
-
-def test_two_at_once_with_one_id_store_it_once_and_both_hear_so(url: str) -> None:
-    with closing(SqlStore(connect(url))) as one, closing(SqlStore(connect(url))) as other:
-        for number in range(50):
-            said = at_once(
-                partial(one.accept, a_message(2 * number, message_id=f"s{number}")),
-                partial(other.accept, a_message(2 * number + 1, message_id=f"s{number}")),
-            )
-            stored = one.find_receipt(OIN, f"s{number}")
-            assert sorted(said, key=bool) == [None, stored]
-
-
-def test_the_end_of_a_lane_never_leaves_a_parked_head(url: str) -> None:
-    """One settles the last of a lane while another puts one behind it."""
-    with closing(SqlStore(connect(url))) as store, closing(SqlStore(connect(url))) as other:
-        store.accept(a_message(0, lane="casus"))
-        for number in range(1, 100):
-            assert store.claim(limit=1, lease_s=60, now=NOW) == [f"d{number - 1}"]
-            at_once(
-                partial(store.settle, f"d{number - 1}", DELIVERED, now=NOW),
-                partial(other.accept, a_message(number, lane="casus")),
-            )
-
-
-def test_what_takes_the_place_of_another_never_leaves_a_parked_head(url: str) -> None:
-    with closing(SqlStore(connect(url))) as store, closing(SqlStore(connect(url))) as other:
-        for number in range(0, 150, 3):
-            lane = f"casus-{number}"
-            store.accept(a_message(number, lane=lane))
-            correction = a_message(number + 1, lane=f"andere-{number}")
-            at_once(
-                partial(store.accept, replace(correction, replaces=f"s{number}")),
-                partial(other.accept, a_message(number + 2, lane=lane)),
-            )
-        assert ("landelijk", State.GEPARKEERD) not in store.counts()
-
-
-def test_answers_that_carry_each_other_are_carried_by_one(url: str) -> None:
-    with closing(SqlStore(connect(url))) as store, closing(SqlStore(connect(url))) as other:
-        for number in range(0, 60, 2):
-            ids = f"d{number}", f"d{number + 1}"
-            for one in (number, number + 1):
-                store.accept(a_message(one))
-
-            def carry(of: SqlStore, mine: str, its: str) -> bool:
-                return of.save_rendered(mine, MADE, sealed=b"", digest="x", now=NOW, carries=[its])
-
-            def one_way(ids: tuple[str, str] = ids) -> bool:
-                return carry(store, *ids)
-
-            def other_way(ids: tuple[str, str] = ids) -> bool:
-                return carry(other, *reversed(ids))
-
-            assert sorted(at_once(one_way, other_way)) == [False, True]
-
-
-def test_a_mix_of_everything_at_once_meets_no_deadlock_and_keeps_every_lane(url: str) -> None:
-    numbers, chance = count(), random.Random(7)
-    seeds = [chance.random() for _ in range(6)]
-    order: dict[str, list[int]] = {}
-    told = threading.Lock()
-
-    def busy(seed: float) -> None:
-        mine = random.Random(seed)
-        with closing(SqlStore(connect(url))) as store:
-            for _ in range(60):
-                number = next(numbers)
-                lanes = mine.sample(range(5), k=2)
-                deliveries = tuple(
-                    replace(a_delivery(number, lane=f"lane-{lane}"), id=f"d{number}-{lane}")
-                    for lane in lanes
-                )
-                replaces = f"s{mine.randrange(number)}" if number and mine.random() < 0.2 else None
-                store.accept(a_message(number, deliveries=deliveries, replaces=replaces))
-                for id in store.claim(limit=3, lease_s=600, now=NOW):
-                    found = store.delivery(id)
-                    assert found
-                    if mine.random() < 0.2:
-                        store.settle(id, Outcome(State.DOOD, "x", code="x"), now=NOW)
-                        store.requeue(id, actor="Noor", now=NOW)
-                    elif store.begin(id, lease_s=600, now=NOW):
-                        with told:
-                            order.setdefault(found.lane, []).append(found.lane_seq)
-                        store.settle(id, replace(DELIVERED, status=202), now=NOW)
-
-    with ThreadPoolExecutor(len(seeds)) as pool:
-        list(pool.map(busy, seeds))
-    for sequence in order.values():
-        assert sequence == sorted(set(sequence))
-    with closing(SqlStore(connect(url))) as store:
-        everything = [d for s in State for d in store.deliveries(state=s, limit=10_000)]
-    for lane in range(5):
-        still = sorted(
-            (d.lane_seq, d.state)
-            for d in everything
-            if d.lane == f"lane-{lane}" and d.state not in FINAL
-        )
-        assert [s is State.GEPARKEERD for _, s in still] == [n > 0 for n in range(len(still))]
 
 
 def test_a_server_that_is_killed_under_a_stream_loses_and_doubles_nothing(tmp_path: Path) -> None:
@@ -273,16 +171,6 @@ def test_a_statement_that_waits_for_a_lock_too_long_is_given_up(
             with pytest.raises(StoreUnavailable):
                 store.settle("d1", DELIVERED, now=NOW)
         store.settle("d1", DELIVERED, now=NOW)
-
-
-def test_claims_pass_over_what_another_is_taking(url: str) -> None:
-    with closing(SqlStore(connect(url))) as store:
-        for number in range(3):
-            store.accept(a_message(number))
-        with psycopg.connect(url) as other:
-            other.execute("SELECT id FROM delivery WHERE id = 'd1' FOR UPDATE")
-            assert store.claim(limit=9, lease_s=60, now=NOW) == ["d0", "d2"]
-        assert store.claim(limit=9, lease_s=60, now=NOW + timedelta(seconds=1)) == ["d1"]
 
 
 def _longer(found: list[str], enough: int) -> bool:

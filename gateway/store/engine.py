@@ -84,6 +84,15 @@ def changing(engine: Engine) -> Iterator[Connection]:
         yield sql
 
 
+def holding(rows: Any, *, free: bool = False, **options: Any) -> Any:
+    """
+    The same SELECT, with its rows held until the commit; with `free` only those that nobody holds.
+
+    Held is what they say, not that they are there: an event may be told of a delivery meanwhile.
+    """
+    return rows.with_for_update(key_share=True, skip_locked=free, **options)
+
+
 def upsert(sql: Connection, table: Table) -> Any:
     """An INSERT that knows `on_conflict_do_update`."""
     return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[sql.dialect.name](table)

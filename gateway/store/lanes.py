@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, insert, select, update
 
 from gateway.errors import NotFound
 from gateway.ports import FINAL, NewDelivery, NewMessage, State
-from gateway.store.engine import upsert
+from gateway.store.engine import holding, upsert
 from gateway.store.tables import Step, delivery, event, lane, message
 
 D = delivery.c
@@ -49,10 +49,9 @@ def lock(sql: Connection, delivery_id: str) -> Any:
     """A delivery, with its lane held until the commit. Raises NotFound."""
     # The lane first, as everybody does; and only then is the delivery what it is.
     mine = D.id == delivery_id
-    sql.execute(
-        select(lane).join(delivery, lane.c.key == D.lane).where(mine).with_for_update(of=lane)
-    )
-    if (row := sql.execute(select(delivery).where(mine).with_for_update()).first()) is None:
+    place = select(lane).join(delivery, lane.c.key == D.lane).where(mine)
+    sql.execute(holding(place, of=lane))
+    if (row := sql.execute(holding(select(delivery).where(mine))).first()) is None:
         raise NotFound("Er is geen levering met dit id.")
     return row
 
