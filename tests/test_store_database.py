@@ -24,7 +24,7 @@ from gateway.store.engine import UNAVAILABLE, reading
 from gateway.store.sql import SqlStore
 from gateway.store.tables import metadata
 
-from .records import DEAD, DELIVERED, NOW, OIN, a_message, at_once
+from .records import DEAD, DELIVERED, NOW, OIN, a_message, at_once, python
 
 
 def test_commits_are_on_the_disk(embedded: SqlStore) -> None:
@@ -90,7 +90,23 @@ def test_every_operational_error_of_sqlalchemy_is_in_the_table() -> None:
     assert all(issubclass(error, UNAVAILABLE) for error in ours)
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "nosuchdb://x", "sqlite://"])
+def test_the_driver_of_postgresql_is_loaded_for_postgresql_only(tmp_path: Path) -> None:
+    code = """
+import sys
+from gateway.store import open_store, upgrade
+upgrade(sys.argv[1])
+open_store(sys.argv[1]).ping()
+print("psycopg" in sys.modules)
+open_store("postgresql://nobody@localhost/nothing")
+print("psycopg" in sys.modules)
+"""
+    said, _ = python(code, f"sqlite:///{tmp_path}/store.db").communicate(timeout=60)
+    assert said.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "nosuchdb://x", "sqlite://", "postgresql+psycopg://h/d"]
+)
 def test_a_url_that_is_no_database_of_ours_stops_the_start(url: str) -> None:
     with pytest.raises(Misconfigured):
         open_store(url)
