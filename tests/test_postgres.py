@@ -1,16 +1,13 @@
-"""PostgreSQL under the store: many processes at once, locks in one order, and a server that dies."""
+"""PostgreSQL under the store: sessions as we want them, and a server that is ill, dies and returns."""
 
 from __future__ import annotations
 
-import random
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -21,17 +18,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from gateway.errors import StoreUnavailable
-from gateway.ports import FINAL, Outcome, Query, Rendered, State
+from gateway.ports import Query, State, StoredReceipt
 from gateway.store import engine, upgrade
 from gateway.store.engine import connect, reading
 from gateway.store.sql import SqlStore
 from gateway.store.tables import metadata
 
 from .postgres import own_database, own_postgres
-from .records import DELIVERED, NOW, OIN, a_delivery, a_message, at_once, python
+from .records import DELIVERED, NOW, a_message, at_once, python
 
 pytestmark = pytest.mark.postgres
-MADE = Rendered("landelijk/1.0", "", "", b"", ())
 
 
 @pytest.fixture
@@ -47,24 +43,23 @@ def fresh(postgres: str) -> Iterator[str]:
         yield url
 
 
-def test_a_commit_is_on_the_disk_whatever_the_server_has_as_default(store: SqlStore) -> None:
-    with reading(store._engine) as sql:
-        sql.exec_driver_sql(
-            "DO $$BEGIN EXECUTE 'ALTER DATABASE ' || current_database() ||"
-            " ' SET synchronous_commit = off'; END$$"
-        )
-    store._engine.dispose()
-    with reading(store._engine) as sql:
-        found = {
-            name: sql.exec_driver_sql(f"SHOW {name}").scalar()
-            for name in ("synchronous_commit", "statement_timeout", "lock_timeout", "TimeZone")
-        }
-    assert found == {
-        "synchronous_commit": "on",
-        "statement_timeout": "30s",
-        "lock_timeout": "15s",
-        "TimeZone": "UTC",
+def test_a_session_is_ours_whatever_the_server_has_as_default(url: str) -> None:
+    theirs = {
+        "synchronous_commit": "off",
+        "default_transaction_isolation": "serializable",
+        "statement_timeout": "0",
+        "timezone": "Asia/Tokyo",
     }
+    with psycopg.connect(url, autocommit=True) as sql:
+        name = sql.info.dbname
+        for setting, value in theirs.items():
+            sql.execute(f"ALTER DATABASE {name} SET {setting} = '{value}'")
+    ours = {**engine.SESSION, "timezone": "UTC", "transaction_isolation": "read committed"}
+    ours["idle_in_transaction_session_timeout"] = "1min"
+    for asking in (url, f"{url}?options=-c%20synchronous_commit%3Doff"):
+        with closing(SqlStore(connect(asking))) as store, reading(store._engine) as sql:
+            found = {name: sql.exec_driver_sql(f"SHOW {name}").scalar() for name in ours}
+        assert found == ours
 
 
 def test_processes_that_start_together_migrate_once(fresh: str) -> None:
@@ -77,105 +72,6 @@ def test_processes_that_start_together_migrate_once(fresh: str) -> None:
     with closing(SqlStore(connect(fresh))) as store, reading(store._engine) as sql:
         context = MigrationContext.configure(sql, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-
-
-def test_two_at_once_with_one_id_store_it_once_and_both_hear_so(url: str) -> None:
-    with closing(SqlStore(connect(url))) as one, closing(SqlStore(connect(url))) as other:
-        for number in range(50):
-            said = at_once(
-                partial(one.accept, a_message(2 * number, message_id=f"s{number}")),
-                partial(other.accept, a_message(2 * number + 1, message_id=f"s{number}")),
-            )
-            stored = one.find_receipt(OIN, f"s{number}")
-            assert sorted(said, key=bool) == [None, stored]
-
-
-def test_the_end_of_a_lane_never_leaves_a_parked_head(url: str) -> None:
-    """One settles the last of a lane while another puts one behind it."""
-    with closing(SqlStore(connect(url))) as store, closing(SqlStore(connect(url))) as other:
-        store.accept(a_message(0, lane="casus"))
-        for number in range(1, 100):
-            assert store.claim(limit=1, lease_s=60, now=NOW) == [f"d{number - 1}"]
-            at_once(
-                partial(store.settle, f"d{number - 1}", DELIVERED, now=NOW),
-                partial(other.accept, a_message(number, lane="casus")),
-            )
-
-
-def test_what_takes_the_place_of_another_never_leaves_a_parked_head(url: str) -> None:
-    with closing(SqlStore(connect(url))) as store, closing(SqlStore(connect(url))) as other:
-        for number in range(0, 150, 3):
-            lane = f"casus-{number}"
-            store.accept(a_message(number, lane=lane))
-            correction = a_message(number + 1, lane=f"andere-{number}")
-            at_once(
-                partial(store.accept, replace(correction, replaces=f"s{number}")),
-                partial(other.accept, a_message(number + 2, lane=lane)),
-            )
-        assert ("landelijk", State.GEPARKEERD) not in store.counts()
-
-
-def test_answers_that_carry_each_other_are_carried_by_one(url: str) -> None:
-    with closing(SqlStore(connect(url))) as store, closing(SqlStore(connect(url))) as other:
-        for number in range(0, 60, 2):
-            ids = f"d{number}", f"d{number + 1}"
-            for one in (number, number + 1):
-                store.accept(a_message(one))
-
-            def carry(of: SqlStore, mine: str, its: str) -> bool:
-                return of.save_rendered(mine, MADE, sealed=b"", digest="x", now=NOW, carries=[its])
-
-            def one_way(ids: tuple[str, str] = ids) -> bool:
-                return carry(store, *ids)
-
-            def other_way(ids: tuple[str, str] = ids) -> bool:
-                return carry(other, *reversed(ids))
-
-            assert sorted(at_once(one_way, other_way)) == [False, True]
-
-
-def test_a_mix_of_everything_at_once_meets_no_deadlock_and_keeps_every_lane(url: str) -> None:
-    numbers, chance = count(), random.Random(7)
-    seeds = [chance.random() for _ in range(6)]
-    order: dict[str, list[int]] = {}
-    told = threading.Lock()
-
-    def busy(seed: float) -> None:
-        mine = random.Random(seed)
-        with closing(SqlStore(connect(url))) as store:
-            for _ in range(60):
-                number = next(numbers)
-                lanes = mine.sample(range(5), k=2)
-                deliveries = tuple(
-                    replace(a_delivery(number, lane=f"lane-{lane}"), id=f"d{number}-{lane}")
-                    for lane in lanes
-                )
-                replaces = f"s{mine.randrange(number)}" if number and mine.random() < 0.2 else None
-                store.accept(a_message(number, deliveries=deliveries, replaces=replaces))
-                for id in store.claim(limit=3, lease_s=600, now=NOW):
-                    found = store.delivery(id)
-                    assert found
-                    if mine.random() < 0.2:
-                        store.settle(id, Outcome(State.DOOD, "x", code="x"), now=NOW)
-                        store.requeue(id, actor="Noor", now=NOW)
-                    elif store.begin(id, lease_s=600, now=NOW):
-                        with told:
-                            order.setdefault(found.lane, []).append(found.lane_seq)
-                        store.settle(id, replace(DELIVERED, status=202), now=NOW)
-
-    with ThreadPoolExecutor(len(seeds)) as pool:
-        list(pool.map(busy, seeds))
-    for sequence in order.values():
-        assert sequence == sorted(set(sequence))
-    with closing(SqlStore(connect(url))) as store:
-        everything = [d for s in State for d in store.deliveries(state=s, limit=10_000)]
-    for lane in range(5):
-        still = sorted(
-            (d.lane_seq, d.state)
-            for d in everything
-            if d.lane == f"lane-{lane}" and d.state not in FINAL
-        )
-        assert [s is State.GEPARKEERD for _, s in still] == [n > 0 for n in range(len(still))]
 
 
 def test_a_server_that_is_killed_under_a_stream_loses_and_doubles_nothing(tmp_path: Path) -> None:
@@ -212,17 +108,105 @@ def test_a_server_that_is_killed_under_a_stream_loses_and_doubles_nothing(tmp_pa
             assert store.counts() == {("landelijk", State.KLAAR): len(stored)}
 
 
-def test_the_first_question_after_a_restart_is_answered(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "stopped"])
+def test_the_first_question_after_a_restart_is_answered(tmp_path: Path, how: int) -> None:
     with own_postgres(tmp_path / "server") as server:
         upgrade(server.url)
         with closing(SqlStore(connect(server.url))) as store:
             at_once(*[store.ping] * 8)  # as many connections
-            server.stop()
+            server.stop(how)
             with pytest.raises(StoreUnavailable):
                 store.ping()
             server.start()
             for _ in range(8):
                 store.ping()
+
+
+def test_a_commit_whose_answer_is_lost_is_an_error_and_its_repeat_a_duplicate(
+    tmp_path: Path,
+) -> None:
+    with own_postgres(tmp_path / "server") as server:
+        upgrade(server.url)
+        with (
+            closing(SqlStore(connect(server.url))) as store,
+            psycopg.connect(server.url, autocommit=True) as sql,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            # On the disk here, and waiting for a standby that never comes: in the middle of COMMIT.
+            sql.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+            sql.execute("SELECT pg_reload_conf()")
+            _until(lambda: sql.execute("SHOW synchronous_standby_names").fetchone() == ("nobody",))
+            asked = pool.submit(store.accept, a_message(1))
+            cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            _until(lambda: sql.execute(cut).fetchone() is not None)
+            with pytest.raises(StoreUnavailable):
+                asked.result(timeout=30)
+            sql.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            sql.execute("SELECT pg_reload_conf()")
+
+            assert store.accept(a_message(1, id="m2", deliveries=())) == StoredReceipt(
+                "m1", "digest-1", b"receipt-1"
+            )
+            assert store.counts() == {("landelijk", State.KLAAR): 1}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param("25006", id="read-only"),
+        pytest.param("40001", id="serialization"),
+        pytest.param("40P01", id="deadlock"),
+        pytest.param("53100", id="disk-full"),
+        pytest.param("53200", id="out-of-memory"),
+        pytest.param("53300", id="too-many-connections"),
+        pytest.param("55P03", id="lock-timeout"),
+        pytest.param("57014", id="statement-timeout"),
+        pytest.param("57P01", id="admin-shutdown"),
+        pytest.param("57P03", id="crash-recovery"),
+        pytest.param("58030", id="io-error"),
+        pytest.param("XX001", id="data-corrupted"),
+    ],
+)
+def test_what_ails_the_server_is_an_unavailable_store_and_nothing_is_half_there(
+    url: str, code: str
+) -> None:
+    with closing(SqlStore(connect(url))) as store, psycopg.connect(url, autocommit=True) as sql:
+        sql.execute(
+            "CREATE FUNCTION ail() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END$$"
+        )
+        sql.execute("CREATE TRIGGER ail AFTER INSERT ON event EXECUTE FUNCTION ail()")
+        with pytest.raises(StoreUnavailable):
+            store.accept(a_message(1))
+        sql.execute("DROP TRIGGER ail ON event")
+        assert store.find("s1") == []
+        assert store.accept(a_message(1)) is None
+
+
+def test_only_a_verified_server_gets_the_password_and_only_the_password_opens_it(
+    tmp_path: Path, pki: Path
+) -> None:
+    with own_postgres(tmp_path / "server") as server:
+        upgrade(server.url)
+        with psycopg.connect(server.url, autocommit=True) as sql:
+            sql.execute("ALTER USER postgres PASSWORD 'hemel en aarde'")
+            for name, file in (("cert", "gateway-tls.crt"), ("key", "gateway-tls.key")):
+                server.put(f"server.{name}", (pki / file).read_bytes())
+                sql.execute(f"ALTER SYSTEM SET ssl_{name}_file = 'server.{name}'")
+            server.put("pg_hba.conf", b"hostssl all all 127.0.0.1/32 scram-sha-256\n")
+            sql.execute("ALTER SYSTEM SET ssl = on")
+            sql.execute("SELECT pg_reload_conf()")
+            _until(lambda: sql.execute("SHOW ssl").fetchone() == ("on",))
+
+        def asks(password: str, mode: str, ca: str = "ca.crt") -> bool:
+            at = server.url.replace("postgres@127.0.0.1", f"postgres:{password}@localhost")
+            with closing(SqlStore(connect(f"{at}?sslmode={mode}&sslrootcert={pki / ca}"))) as store:
+                return _works(store.ping)
+
+        assert asks("hemel%20en%20aarde", "verify-full")
+        assert not asks("hemel%20en%20aarde", "verify-full", "broken-rogue-ca.crt")
+        assert not asks("hemel%20en%20aarde", "disable")
+        assert not asks("aarde", "verify-full")
 
 
 def test_a_server_that_hangs_is_given_up_in_bounded_time(
@@ -273,16 +257,6 @@ def test_a_statement_that_waits_for_a_lock_too_long_is_given_up(
             with pytest.raises(StoreUnavailable):
                 store.settle("d1", DELIVERED, now=NOW)
         store.settle("d1", DELIVERED, now=NOW)
-
-
-def test_claims_pass_over_what_another_is_taking(url: str) -> None:
-    with closing(SqlStore(connect(url))) as store:
-        for number in range(3):
-            store.accept(a_message(number))
-        with psycopg.connect(url) as other:
-            other.execute("SELECT id FROM delivery WHERE id = 'd1' FOR UPDATE")
-            assert store.claim(limit=9, lease_s=60, now=NOW) == ["d0", "d2"]
-        assert store.claim(limit=9, lease_s=60, now=NOW + timedelta(seconds=1)) == ["d1"]
 
 
 def _longer(found: list[str], enough: int) -> bool:

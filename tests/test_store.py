@@ -97,6 +97,18 @@ def test_another_signer_may_use_the_same_id(store: SqlStore) -> None:
     assert [found.id for found in store.find("s1")] == ["m1", "m2"]
 
 
+def test_a_text_may_hold_whatever_a_sender_wrote(store: SqlStore) -> None:
+    odd = "a\0b\n\x7f\u202e\U0001f600"
+
+    assert store.accept(a_message(1, conversation=odd, house=odd, names=(odd,))) is None
+    store.settle("d1", Outcome(State.DOOD, odd, code=odd), now=NOW)
+
+    (found,) = store.search(Query(conversation=odd))
+    assert found.conversation == odd.replace("\0", "\ufffd")
+    assert store.find(odd) == [found]
+    assert store.find_named(OIN, odd)
+
+
 def test_another_broken_rule_is_not_taken_for_a_duplicate(store: SqlStore) -> None:
     store.accept(a_message(1))
 

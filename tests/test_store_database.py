@@ -20,11 +20,13 @@ from sqlalchemy.engine import Engine
 from gateway.errors import Misconfigured, StoreUnavailable
 from gateway.ports import Query, Rendered, Standing, State
 from gateway.store import open_store, upgrade
-from gateway.store.engine import UNAVAILABLE, reading
+from gateway.store.engine import UNAVAILABLE, connect, reading, writing
 from gateway.store.sql import SqlStore
 from gateway.store.tables import metadata
 
-from .records import DEAD, DELIVERED, NOW, OIN, a_message, at_once
+from .bench.test_growth import seed
+from .postgres import own_database
+from .records import DEAD, DELIVERED, NOW, OIN, a_message, at_once, python
 
 
 def test_commits_are_on_the_disk(embedded: SqlStore) -> None:
@@ -90,15 +92,81 @@ def test_every_operational_error_of_sqlalchemy_is_in_the_table() -> None:
     assert all(issubclass(error, UNAVAILABLE) for error in ours)
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "nosuchdb://x", "sqlite://"])
+def test_the_driver_of_postgresql_is_loaded_for_postgresql_only(tmp_path: Path) -> None:
+    code = """
+import sys
+from gateway.store import open_store, upgrade
+upgrade(sys.argv[1])
+open_store(sys.argv[1]).ping()
+print("psycopg" in sys.modules)
+open_store("postgresql://nobody@localhost/nothing")
+print("psycopg" in sys.modules)
+"""
+    said, _ = python(code, f"sqlite:///{tmp_path}/store.db").communicate(timeout=60)
+    assert said.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "nosuchdb://x", "sqlite://", "postgresql+psycopg://h/d"]
+)
 def test_a_url_that_is_no_database_of_ours_stops_the_start(url: str) -> None:
     with pytest.raises(Misconfigured):
         open_store(url)
 
 
 def test_no_question_walks_through_a_whole_table(embedded: SqlStore) -> None:
-    store = embedded
-    asked = _record(store._engine)
+    asked = _record(embedded._engine)
+    _ask(embedded)
+    walking = len(asked)
+    _ask_along_an_index(embedded)
+    embedded.counts()
+
+    for number, (statement, plan) in enumerate(asked):
+        scans = re.findall(r"SCAN (?!standing).*", plan)  # a row a partner at most
+        if number >= walking:
+            scans = [scan for scan in scans if "INDEX" not in scan]
+        # Looking at each message must look at its own deliveries, not at all in some state.
+        own = ("INDEX delivery_message (message=?)", "SEARCH standing USING")
+        assert "CORRELATED" not in plan or any(way in plan for way in own), plan
+        sorts = "B-TREE" in plan and "ORDER BY delivery.due" in statement
+        assert not scans and not sorts, f"{statement}\n{plan}"
+
+
+@pytest.mark.postgres
+def test_no_question_walks_through_a_whole_table_of_postgresql(postgres: str) -> None:
+    told: list[str] = []
+
+    def explain(connection: Any, _record: Any) -> None:
+        connection.add_notice_handler(lambda notice: told.append(notice.message_primary))
+        connection.execute("LOAD 'auto_explain'")
+        connection.execute("SET auto_explain.log_min_duration = 0")
+        connection.execute("SET client_min_messages = log")
+        connection.commit()
+
+    with own_database(postgres) as url, closing(SqlStore(connect(url))) as store:
+        seed(store, 20_000)
+        with writing(store._engine) as sql:
+            sql.exec_driver_sql("UPDATE message SET message_id = 'seeded-' || message_id")
+            sql.exec_driver_sql("INSERT INTO alias SELECT signer_oin, 'n' || id, id FROM message")
+            sql.exec_driver_sql("INSERT INTO rendered SELECT id, '' FROM delivery")
+            sql.exec_driver_sql("ANALYZE")
+        event.listen(store._engine, "connect", explain)
+        store._engine.dispose()
+        _ask(store)
+        _ask_along_an_index(store)
+        store.find_named(OIN, "n1")
+
+    plans = [text for text in told if "Query Text" in text]
+    assert len(plans) > 80
+    for plan in plans:
+        # A row a partner and a row a repair are few, and best read whole.
+        assert set(re.findall(r"Seq Scan on (\w+)", plan)) <= {"standing", "repair"}, plan
+        # What is open is next to nothing here, and may be a hundred thousand tomorrow.
+        assert "delivery.lane =" not in plan or "delivery_lane" in plan, plan
+
+
+def _ask(store: SqlStore) -> None:
+    """Every question but those of the next."""
     store.accept(a_message(1, lane="casus"))
     store.accept(a_message(2, lane="casus"))
     store.claim(limit=5, lease_s=1, now=NOW)
@@ -123,21 +191,12 @@ def test_no_question_walks_through_a_whole_table(embedded: SqlStore) -> None:
     store.search(Query(sender="zsm", after="m1")), store.search(Query(kind="k", since=NOW))
     store.search(Query(conversation="c")), store.search(Query(message_id="s"))
     store.search(Query(state=State.DOOD)), store.search(Query(state=State.WACHT, sender="vt"))
-    # These walk the newest messages along an index, and stop at the limit.
-    walking = len(asked)
+
+
+def _ask_along_an_index(store: SqlStore) -> None:
+    """These walk the newest messages, and stop at the limit."""
     store.search(Query(after="m1")), store.search(Query(state=State.AFGELEVERD))
     store.search(Query(since=NOW))
-    store.counts()
-
-    for number, (statement, plan) in enumerate(asked):
-        scans = re.findall(r"SCAN (?!standing).*", plan)  # a row a partner at most
-        if number >= walking:
-            scans = [scan for scan in scans if "INDEX" not in scan]
-        # Looking at each message must look at its own deliveries, not at all in some state.
-        own = ("INDEX delivery_message (message=?)", "SEARCH standing USING")
-        assert "CORRELATED" not in plan or any(way in plan for way in own), plan
-        sorts = "B-TREE" in plan and "ORDER BY delivery.due" in statement
-        assert not scans and not sorts, f"{statement}\n{plan}"
 
 
 def _record(engine: Engine) -> list[tuple[str, str]]:

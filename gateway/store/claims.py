@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select, update
 
 from gateway.ports import Standing, State
-from gateway.store.engine import upsert
+from gateway.store.engine import holding, upsert
 from gateway.store.tables import delivery, standing
 
 D, S = delivery.c, standing.c
@@ -40,7 +40,7 @@ def due_now(sql: Connection, *, limit: int, until: datetime, now: datetime) -> R
 
 
 def _locked(sql: Connection, due: Any, limit: int) -> Rows:
-    return list(sql.execute(due.limit(limit).with_for_update(skip_locked=True)))
+    return list(sql.execute(holding(due.limit(limit), free=True)))
 
 
 def _probe(sql: Connection, due: Any, partner: str, until: datetime) -> Rows:
@@ -49,8 +49,8 @@ def _probe(sql: Connection, due: Any, partner: str, until: datetime) -> Rows:
 
     It may be one whose next try lies hours ahead: the partner may be back long before.
     """
-    mine = select(S.partner).where(S.partner == partner).with_for_update(skip_locked=True)
-    if sql.scalar(mine) is None:
+    mine = select(S.partner).where(S.partner == partner)
+    if sql.scalar(holding(mine, free=True)) is None:
         return []
     rows = _locked(sql, due.order_by(None).order_by(D.attempts, D.due), 1)
     for row in rows:
@@ -101,5 +101,6 @@ def alive(sql: Connection, partner: str, now: datetime) -> None:
     gone = delete(standing).where(S.partner == partner).returning(S.open_until)
     if sql.execute(gone).scalar() is None:
         return
-    sooner = update(delivery).where(D.receiver == partner, FAILED, D.due > now)
-    sql.execute(sooner.values(due=now))
+    # What another holds is changing already, and its holder may want one that is held here.
+    failed = holding(select(D.id).where(D.receiver == partner, FAILED, D.due > now), free=True)
+    sql.execute(update(delivery).where(D.id.in_(failed)).values(due=now))

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import tenacity
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -41,14 +41,18 @@ UNAVAILABLE: tuple[type[Exception], ...] = (DBAPIError, PoolTimeout)
 
 def connect(url: str) -> Engine:
     """An engine that keeps parameters out of its errors. Opens nothing yet. Raises Misconfigured."""
-    more: dict[str, Any] = {}
-    if url.startswith("postgresql:"):
-        asked = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
-        # Asked before each use whether it still lives: after a restart nobody meets a dead one.
-        more = {"pool_pre_ping": True, "connect_args": {**SERVER, "options": asked}}
+    asked = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+    server = {
+        "pool_pre_ping": True,  # each is asked before use: after a restart nobody meets a dead one
+        "isolation_level": "READ COMMITTED",  # what the locks rely on, whatever the server's default
+        "connect_args": {**SERVER, "options": asked},
+    }
+    more: dict[str, dict[str, Any]] = {"sqlite": {}, "postgresql": server}
     try:
-        engine = create_engine(url, hide_parameters=True, pool_size=POOL, max_overflow=0, **more)
-    except (ArgumentError, ImportError, TypeError) as error:
+        at = make_url(url)
+        own = more[at.drivername]  # no other driver: it would not know what a session needs
+        engine = create_engine(at, hide_parameters=True, pool_size=POOL, max_overflow=0, **own)
+    except (ArgumentError, ImportError, KeyError, TypeError) as error:
         raise Misconfigured("De URL van de opslag is onbruikbaar.") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
@@ -82,6 +86,15 @@ def changing(engine: Engine) -> Iterator[Connection]:
             sql.exec_driver_sql("SET LOCAL lock_timeout = 0")
             sql.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION})")
         yield sql
+
+
+def holding(rows: Any, *, free: bool = False, **options: Any) -> Any:
+    """
+    The same SELECT, with its rows held until the commit; with `free` only those that nobody holds.
+
+    Held is what they say, not that they are there: an event may be told of a delivery meanwhile.
+    """
+    return rows.with_for_update(key_share=True, skip_locked=free, **options)
 
 
 def upsert(sql: Connection, table: Table) -> Any:

@@ -147,8 +147,9 @@ class Reader:
             found = found.where(tuple_(M.received_at, M.id) < edge.scalar_subquery())
         if query.state is State.AFGELEVERD:  # many, so look at each message from the newest
             found = found.where(_delivered(D.state, query.state))
-        elif query.state is not None:  # few, so begin with them
+        elif query.state is not None:  # few, so begin with them: no index has this order
             found = found.where(M.id.in_(select(D.message).where(D.state == query.state)))
+            found = found.order_by(None).order_by(-M.received_at, M.id.desc())
         return self._messages(found.limit(query.limit))
 
     def counts(self) -> dict[tuple[str, str], int]:
@@ -174,6 +175,6 @@ def _deliveries() -> Rows:
 
 
 def _delivered(column: Any, value: str) -> Exists:
-    # The cast keeps the database from starting with all deliveries of a receiver or in a state,
-    # instead of with the one or two of the message at hand.
+    # The cast keeps SQLite from starting with all deliveries of a receiver or in a state, instead of
+    # with the one or two of the message at hand. PostgreSQL sees through it, and counts.
     return exists().where(D.message == M.id, cast(column, Text) == value)

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, and_, func, insert, literal, select, update
 
 from gateway.core.repair import Act, Group, Repair, Selection, Stage
 from gateway.ports import State
-from gateway.store.engine import writing
-from gateway.store.lanes import change, lock, log, release
+from gateway.store.engine import holding, writing
+from gateway.store.lanes import change, in_order, log, release
 from gateway.store.reader import Reader
 from gateway.store.tables import Step, delivery, message, repair, repair_item
 
@@ -72,26 +72,23 @@ class RepairStore(Reader):
     def advance_repair(self, *, seconds: float, now: datetime) -> int:
         running = select(repair).where(R.stage == Stage.RUNNING, R.next_at <= now)
         with writing(self._engine) as sql:
-            one = sql.execute(
-                running.order_by(R.next_at).limit(1).with_for_update(skip_locked=True)
-            ).first()
+            first = holding(running.order_by(R.next_at).limit(1), free=True)
+            one = sql.execute(first).first()
             if one is None:
                 return 0
             many = math.ceil(one.per_minute * seconds / 60)
             left = (I.repair == one.id, I.done_at.is_(None))
-            # In the order of the lanes, as everywhere: nobody then waits in a circle.
             todo = select(I.delivery).join(delivery).where(*left).order_by(D.lane, D.lane_seq)
             found = list(sql.scalars(todo.limit(many)))
             actor = f"herstel {one.id}: {one.asked_by}" + (
                 f", akkoord {one.approved_by}" if one.approved_by else ""
             )
-            for delivery_id in found:
-                row = lock(sql, delivery_id)
+            for row in in_order(sql, found):
                 if one.act is Act.REQUEUE:
                     revive(sql, row, actor, now)
                 else:
                     withdraw(sql, row, actor, one.motive, now)
-                done = update(repair_item).where(I.repair == one.id, I.delivery == delivery_id)
+                done = update(repair_item).where(I.repair == one.id, I.delivery == row.id)
                 sql.execute(done.values(done_at=now))
             new: dict[str, Any] = {"next_at": now + timedelta(minutes=len(found) / one.per_minute)}
             if len(found) < many:

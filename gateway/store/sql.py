@@ -19,7 +19,7 @@ from gateway.ports import (
     StoredReceipt,
 )
 from gateway.store.claims import WAITING, alive, due_now, keep, left_alone
-from gateway.store.engine import upsert, writing
+from gateway.store.engine import holding, upsert, writing
 from gateway.store.lanes import (
     change,
     enqueue,
@@ -78,8 +78,11 @@ class SqlStore(RepairStore):
 
     def renew(self, ids: Sequence[str], *, lease_s: float, now: datetime) -> bool:
         lease = update(delivery).values(due=now + timedelta(seconds=lease_s))
+        mine: tuple[Any, ...] = (D.id.in_(ids), *LEASED)
+        if len(ids) > 1:  # who holds one of them may want another that is held here
+            mine = (D.id.in_(holding(select(D.id).where(*mine), free=True)),)
         with writing(self._engine) as sql:
-            return sql.execute(lease.where(D.id.in_(ids), *LEASED)).rowcount == len(ids)
+            return sql.execute(lease.where(*mine)).rowcount == len(ids)
 
     def begin(self, delivery_id: str, *, lease_s: float, now: datetime) -> int:
         mine = (D.id == delivery_id, *LEASED)
@@ -166,7 +169,7 @@ class SqlStore(RepairStore):
     def _change_all_in(
         sql: Connection, rows: Rows, step: Step, now: datetime, **new: Any
     ) -> list[str]:
-        found = sql.execute(rows.with_for_update(skip_locked=True)).all()
+        found = sql.execute(holding(rows, free=True)).all()
         for row in found:
             change(sql, row, step, now, **new)
         return [row.id for row in found]
@@ -176,7 +179,7 @@ def _insert(sql: Connection, new: NewMessage) -> None:
     sql.execute(insert(message), values(new, message))
     for table in (body, receipt):
         sql.execute(insert(table), {"message": new.id, **values(new, table)})
-    for name in new.names:
+    for name in sorted(new.names):  # as with lanes: nobody then waits in a circle
         sql.execute(insert(alias), {"oin": new.signer_oin, "name": name, "message": new.id})
     log(sql, Step.AANGENOMEN, new.received_at, message=new.id, detail=new.kind)
     if new.replaces:

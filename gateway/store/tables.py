@@ -48,6 +48,16 @@ class Instant(sa.TypeDecorator[datetime]):
         return None if value is None else EPOCH + timedelta(microseconds=value)
 
 
+class Text(sa.TypeDecorator[str]):
+    """A text. PostgreSQL has no room for NUL, which a sender may have written: it becomes U+FFFD."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        return value and value.replace("\0", "\ufffd")
+
+
 class Losses(sa.TypeDecorator[tuple[Loss, ...]]):
     """A loss account as JSON: a list of `[path, category, how, reason]`."""
 
@@ -82,10 +92,10 @@ metadata = sa.MetaData()
 message = sa.Table(
     "message",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    *_columns(sa.Text, "message_id", "signer_oin", "sender", "digest", "kind", "dialect", "root"),
-    *_columns(sa.Text, "conversation", "source", "grounds"),
-    *_columns(sa.Text, "house", "answers", nullable=True),
+    sa.Column("id", Text, primary_key=True),
+    *_columns(Text, "message_id", "signer_oin", "sender", "digest", "kind", "dialect", "root"),
+    *_columns(Text, "conversation", "source", "grounds"),
+    *_columns(Text, "house", "answers", nullable=True),
     *_columns(Instant, "received_at"),
     *_columns(sa.Date, "destroy_by"),
     *_columns(Losses, "loss"),
@@ -106,22 +116,22 @@ receipt = _bytes("receipt", "message", "receipt")
 alias = sa.Table(
     "alias",
     metadata,
-    *(sa.Column(name, sa.Text, primary_key=True) for name in ("oin", "name")),
+    *(sa.Column(name, Text, primary_key=True) for name in ("oin", "name")),
     _of("message", nullable=False),
 )
 
 # One row a lane: its last sequence number, and the lock under which the lane changes.
 lane = sa.Table(
-    "lane", metadata, sa.Column("key", sa.Text, primary_key=True), *_columns(sa.Integer, "last")
+    "lane", metadata, sa.Column("key", Text, primary_key=True), *_columns(sa.Integer, "last")
 )
 
 delivery = sa.Table(
     "delivery",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("id", Text, primary_key=True),
     _of("message", nullable=False),
     *_columns(
-        sa.Text, "receiver", "dialect", "lane", "reason", "code", "digest", "root", "content_type"
+        Text, "receiver", "dialect", "lane", "reason", "code", "digest", "root", "content_type"
     ),
     *_columns(sa.Integer, "lane_seq", "attempts"),
     *_columns(
@@ -147,22 +157,22 @@ delivery = sa.Table(
 standing = sa.Table(
     "standing",
     metadata,
-    sa.Column("partner", sa.Text, primary_key=True),
+    sa.Column("partner", Text, primary_key=True),
     *_columns(sa.Integer, "failures"),
     *_columns(Instant, "open_until", nullable=True),
-    *_columns(sa.Text, "probe", nullable=True),
-    *_columns(sa.Text, "reason"),
+    *_columns(Text, "probe", nullable=True),
+    *_columns(Text, "reason"),
     *_columns(Instant, "since"),
 )
 
 repair = sa.Table(
     "repair",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("id", Text, primary_key=True),
     *_columns(_words(Act), "act"),
     *_columns(_words(Stage), "stage"),
-    *_columns(sa.Text, "asked_by", "motive"),
-    *_columns(sa.Text, "approved_by", nullable=True),
+    *_columns(Text, "asked_by", "motive"),
+    *_columns(Text, "approved_by", nullable=True),
     *_columns(sa.Integer, "per_minute"),
     *_columns(Instant, "created_at", "next_at"),
     sa.Index("repair_stage", "stage", "next_at"),
@@ -183,7 +193,7 @@ attempt = sa.Table(
     _of("delivery", primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
     *_columns(Instant, "at"),
-    *_columns(sa.Text, "outcome", "code", "reason"),
+    *_columns(Text, "outcome", "code", "reason"),
     *_columns(sa.Float, "duration_ms"),
     sa.Column("status", sa.Integer),
     sa.Column("receipt", sa.LargeBinary),
@@ -194,7 +204,7 @@ event = sa.Table(
     metadata,
     sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
     *_columns(Instant, "at"),
-    *_columns(sa.Text, "name", "detail"),
+    *_columns(Text, "name", "detail"),
     _of("message"),  # null: a refusal, of which nothing else is stored
     _of("delivery"),
     sa.Index("event_message", "message", "id"),
