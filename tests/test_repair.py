@@ -155,8 +155,8 @@ def test_what_is_dropped_lets_its_lane_go_and_says_why(
     _work(repairs, clock, 2)
     dropped = store.delivery("d1")
     assert dropped and (dropped.state, dropped.reason) == (
-        State.INGETROKKEN,
-        "ingetrokken: dubbel gemeld",
+        State.VERVALLEN,
+        "opgegeven: dubbel gemeld",
     )
     assert state_of(store, "d2") is State.KLAAR
 

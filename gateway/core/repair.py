@@ -26,7 +26,7 @@ class Act(StrEnum):
     """What is done with each delivery."""
 
     REQUEUE = "opnieuw"  # due again, under the same id
-    DROP = "intrekken"  # never delivered; the next of its lane may go
+    DROP = "opgeven"  # never delivered; the next of its lane may go
 
 
 class Stage(StrEnum):

@@ -29,7 +29,7 @@ def due_now(sql: Connection, *, limit: int, until: datetime, now: datetime) -> R
     # Each partner apart: what is due for those left alone may be all there is, and is passed over.
     found: Rows = []
     for partner in _shuffled(sql):
-        of = all_of.where(D.receiver == partner)
+        of = all_of.where(D.receiver == partner, D.due.is_not(None))
         if partner not in alone:
             found += _locked(sql, of.where(D.due <= now), limit - len(found))
         elif alone[partner].open_until <= now:

@@ -111,8 +111,8 @@ def withdraw(sql: Connection, row: Any, actor: str, motive: str, now: datetime) 
     """A dead delivery is given up for good; the next of its lane may go."""
     if row.state is not State.DOOD:
         return False
-    gone = {"state": State.INGETROKKEN, "reason": f"ingetrokken: {motive}", "due": None}
-    change(sql, row, Step.INGETROKKEN, now, detail=actor, **gone)
+    gone = {"state": State.VERVALLEN, "reason": f"opgegeven: {motive}", "due": None}
+    change(sql, row, Step.VERVALLEN, now, detail=actor, **gone)
     release(sql, row.lane, now=now)
     return True
 

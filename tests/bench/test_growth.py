@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from gateway.ports import Outcome, Query, State
+from gateway.ports import Outcome, Query, Standing, State
 from gateway.store import upgrade
 from gateway.store.engine import connect, reading, writing
 from gateway.store.sql import SqlStore
@@ -103,10 +104,11 @@ def speeds(store: SqlStore, count: int, first: int) -> dict[str, float]:
         number = next(numbers)
         store.accept(replace(a_message(number), received_at=NOW))
 
-    def claim_and_settle() -> None:
-        for id in store.claim(limit=8, lease_s=60, now=NOW):
-            store.begin(id, lease_s=60, now=NOW)
-            store.settle(id, DELIVERED, now=NOW)
+    def deliver() -> None:
+        accept()  # so that there is always one
+        (id,) = store.claim(limit=1, lease_s=60, now=NOW)
+        store.begin(id, lease_s=60, now=NOW)
+        store.settle(id, DELIVERED, now=NOW)
 
     def trace() -> None:
         (message,) = store.find(next(words))
@@ -121,8 +123,13 @@ def speeds(store: SqlStore, count: int, first: int) -> dict[str, float]:
         store.search(Query(state=State.AFGELEVERD, limit=50))
         store.search(Query(conversation=f"c{chance.randrange(count)}"))
 
-    measured = {"accept": accept, "claim": claim_and_settle, "trace": trace, "search": search}
-    return {name: _per_second(work) for name, work in measured.items()}
+    measured = {"accept": accept, "deliver": deliver, "trace": trace, "search": search}
+    found = {name: _per_second(work) for name, work in measured.items()}
+    alone = Standing("vt", 3, NOW + timedelta(days=1), None, "weg", NOW)
+    store.put_standing(alone)
+    found["alone"] = _per_second(deliver)  # one partner is left alone
+    store.put_standing(replace(alone, open_until=None))
+    return found
 
 
 def _per_second(work: Callable[[], None]) -> float:
