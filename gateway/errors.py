@@ -316,7 +316,7 @@ class PartnerUnavailable(Unavailable, code="partner-onbereikbaar"):
     """The receiver does not answer, or asks to come back later."""
 
     titel = "De ontvanger is niet bereikbaar"
-    operator = "The delivery is tried again by the ladder until its deadline."
+    operator = "Passes by itself; deliveries are tried again until their deadline."
 
 
 class ReceiptInvalid(Unavailable, code="ontvangstbewijs-ongeldig"):

@@ -17,11 +17,12 @@ from stat import S_ISREG
 
 import structlog
 
-from gateway.core.accept import MAX_DOCUMENT, Acceptor
+from gateway.core.accept import Acceptor
 from gateway.core.ids import digest_of
 from gateway.core.postbus import Postbus
 from gateway.errors import BodyDestroyed, Misconfigured, NotFound, Refused, StoreUnavailable
 from gateway.model.partner import Partner
+from gateway.ports import MAX_DOCUMENT
 
 POLL_S = 1.0
 A_ROUND = 100  # files a partner may have handled before it is the next one's turn

@@ -15,6 +15,9 @@ from gateway.errors import GatewayError
 from gateway.model.envelop import Bericht, Systeem
 from gateway.model.partner import Partner
 
+MAX_DOCUMENT = 35 * 2**20
+"""Bytes of one document, the cap of the chain on a whole message (JZ forum)."""
+
 
 class State(StrEnum):
     """Where a delivery is; a final one (`FINAL`) never changes."""

@@ -51,6 +51,6 @@ def test_every_dialect_it_names_is_installed() -> None:
 
 
 def test_it_says_what_is_the_limit_of_a_document() -> None:
-    from gateway.security.jose import MAX_DOCUMENT
+    from gateway.ports import MAX_DOCUMENT
 
     assert f"ten hoogste {MAX_DOCUMENT // 2**20} MiB" in PAGE

@@ -15,9 +15,8 @@ from structlog.testing import capture_logs
 
 from adapters.gcos import GCOS_1, GCOS_CSV_1
 from adapters.national import ADAPTER as NATIONAL
-from gateway import errors, filedrop
+from gateway import errors, filedrop, ports
 from gateway.bus import Address, open_bus
-from gateway.core import accept
 from gateway.errors import Misconfigured
 from gateway.filedrop import FileDrop
 from gateway.model import schrijf
@@ -164,7 +163,7 @@ def test_a_file_that_is_too_large_is_refused_without_being_read_whole(
     drop: FileDrop, home: Path
 ) -> None:
     with (home / "in" / "groot.json").open("wb") as file:
-        file.truncate(accept.MAX_DOCUMENT * 4)  # sparse
+        file.truncate(ports.MAX_DOCUMENT * 4)  # sparse
     drop.watch()
     assert "bericht-te-groot" in (home / "geweigerd" / "groot.json.reden.txt").read_text("utf-8")
 

@@ -116,10 +116,10 @@ def test_the_sixth_partner_asks_and_is_answered_over_a_real_gateway(
     settings = load(work)
     process = Process(settings)
     started, send = blocks()["9 A first message"][:2]
-    assert started.split("\n")[:2] == [
-        "gateway run --dir work &",
-        "gateway simulate landelijk --dir work &",
-    ]
+    run, ready, simulate = started.strip().split("\n")
+    assert run == "gateway run --dir work &"
+    assert "/health/ready" in ready
+    assert simulate == "gateway simulate landelijk --dir work &"
     assert send.startswith("gateway send ")
     try:
         process.start()
@@ -138,7 +138,7 @@ def test_the_sixth_partner_asks_and_is_answered_over_a_real_gateway(
     assert "procesregisseur-zvh" == question["data"]["verzoek"]["soortVerzoeker"]
     assert "999990342" == question["data"]["verzoek"]["persoon"]["bsn"]
     assert "afgeleverd, HTTP 202, receipt verified and kept" in told
-    (answer,) = (reader.checkout / "taken").iterdir()
+    (answer,) = (work / "taken").iterdir()
     text = answer.read_text()
     assert f"<V:antwoordOp>{MESSAGE}</V:antwoordOp>" in text
     assert "<V:bekend>true</V:bekend>" in text

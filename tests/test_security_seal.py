@@ -13,6 +13,7 @@ from jwcrypto import jws as crypto_jws
 from jwcrypto.common import json_encode
 from jwcrypto.jwk import JWK
 
+from gateway import ports
 from gateway.errors import BadSeal, CertificateRefused, DuplicateKey, Empty, TooLarge
 from gateway.security import jose
 from gateway.security.identity import CertificateChecker
@@ -149,7 +150,7 @@ def test_too_much_is_too_large(sealers: dict[str, JoseSealer]) -> None:
         sealers["gateway"].open(b"x" * (jose.MAX_TOKEN + 1), now=now())
     with pytest.raises(TooLarge):
         sealers["zsm"].seal(
-            bytes(jose.MAX_DOCUMENT + 1),
+            bytes(ports.MAX_DOCUMENT + 1),
             envelope=envelope(),
             receiver=partner("gateway"),
             now=now(),

@@ -69,7 +69,7 @@ def parse_moment(text: str, attributes: Tree) -> str:
     """A tijdstip to the second or finer, as an instant in UTC. Raises InvalidValue."""
     try:
         moment = datetime.fromisoformat(parse_tijdstip(text, attributes)).astimezone(UTC)
-    except OverflowError:  # the first and the last day of the calendar have no UTC
+    except (OverflowError, ValueError):  # the first and last day have no UTC; a zone of 99 hours
         raise InvalidValue("Dit moment bestaat niet.") from None
     return f"{moment.replace(tzinfo=None).isoformat()}Z"
 

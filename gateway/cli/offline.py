@@ -1,5 +1,6 @@
 """`check` and `translate`: what the gateway would say of documents. Needs no working directory."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,11 +10,14 @@ import typer
 from gateway import errors
 from gateway.bootstrap import load_dialects
 from gateway.cli.output import Exit, Json, stderr, table, write_json
-from gateway.ports import Dialect, Rendered
+from gateway.ports import MAX_DOCUMENT, Dialect, Rendered
 
 Files = Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)]
 To = Annotated[str, typer.Option("--to", metavar="DIALECT", help="For example landelijk/1.0.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder to write to.")]
+
+
+SUFFIXES = (("xml", ".xml"), ("zip", ".zip"), ("json", ".json"))
 
 
 def check(files: Files, json: Json = False) -> None:
@@ -33,7 +37,7 @@ def translate(files: Files, to: To, out: Out = None, json: Json = False) -> None
         if made and out:
             line["out"] = str(_write(made, out / file.relative_to(folder), taken))
         elif made and json:
-            line["document"] = made.document.decode()
+            line["document"] = _shown(made)
         elif made:
             typer.echo(made.document)
         lines.append(line)
@@ -51,8 +55,6 @@ def recognise(document: bytes, dialects: Mapping[str, Dialect]) -> tuple[Dialect
 
 def read(file: Path) -> bytes:
     """A document from disk. Raises NotFound, Empty, TooLarge."""
-    from gateway.security.jose import MAX_DOCUMENT
-
     try:
         with file.open("rb") as stream:
             document = stream.read(MAX_DOCUMENT + 1)
@@ -84,7 +86,7 @@ def _judge(
         loss = parsed.loss + (made.loss if made else ())
         line["loss"] = [{"path": x.path, "category": x.category, "how": x.how} for x in loss]
     except errors.GatewayError as error:
-        line["code"], line["path"] = error.code, error.path
+        line["code"], line["path"], line["detail"] = error.code, error.path, error.detail
     return line, made
 
 
@@ -94,18 +96,27 @@ def _report(lines: list[dict[str, Any]], *, as_json: bool) -> None:
             write_json(line)
     else:
         rows = (
-            (n["file"], n["dialect"], n["root"], n["code"] or "ok", n["path"], len(n["loss"]))
+            (
+                *(n["file"], n["dialect"], n["root"], n["code"] or "ok", n["path"]),
+                *(n.get("detail"), len(n["loss"])),
+            )
             for n in lines
         )
-        columns = ("file", "dialect", "root", "verdict", "path", "lost")
+        columns = ("file", "dialect", "root", "verdict", "path", "rule", "lost")
         table(f"{len(lines)} documents", columns, rows)
     if any(line["code"] for line in lines):
         raise typer.Exit(Exit.REFUSED)
 
 
+def _shown(made: Rendered) -> str:
+    """In JSON: as it is, or in base64 when it is no text."""
+    is_text = "zip" not in made.content_type
+    return made.document.decode() if is_text else b64encode(made.document).decode()
+
+
 def _write(made: Rendered, target: Path, taken: set[Path]) -> Path:
     """Write, but never over another document of this run."""
-    file = target.with_suffix(".xml" if "xml" in made.content_type else ".json")
+    file = target.with_suffix(next(s for form, s in SUFFIXES if form in made.content_type))
     plain, number = file.stem, 1
     while file in taken:
         number += 1

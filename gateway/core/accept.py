@@ -8,6 +8,7 @@ The way in: one sealed body becomes a stored message with its deliveries, or a s
 A partner without HTTP hands in a document by its folder: no seal then, and the same steps.
 """
 
+import traceback
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -29,7 +30,6 @@ from gateway.ports import MessageRecord, Parsed, Unsealed
 
 MAX_AGE = timedelta(days=4)  # chain partners retry for 48 hours, and a weekend may lie between
 MAX_AHEAD = timedelta(minutes=5)  # clocks without NTP
-MAX_DOCUMENT = 35 * 2**20  # bytes without a seal; the same as within one
 
 log = structlog.get_logger()
 
@@ -85,12 +85,9 @@ class Acceptor:
         """
 
         def found(now: datetime) -> Unsealed:
-            if len(document) > MAX_DOCUMENT:
-                raise errors.TooLarge(f"Een document is hoogstens {MAX_DOCUMENT} bytes.")
-            if not document.strip():
-                raise errors.Empty()
+            _check_size(document)
             dialect = self._recognised(document, partner, "", _Read())
-            bericht = dialect.parse(document).bericht
+            bericht = _parsed(dialect, document).bericht
             envelope = {
                 "id": bericht.id,
                 "type": bericht.type,
@@ -123,6 +120,7 @@ class Acceptor:
                 raise errors.UnknownPartner()
             # (2) open, which checks form and size too
             opened = opener(now)
+            _check_size(opened.document)
             message_id, digest, sender = opened.envelope["id"], opened.digest, opened.signer
             # no intermediaries are registered, and the signer is one system of the organisation
             if sender.oin != oin:
@@ -204,7 +202,7 @@ class Acceptor:
         """What it says, if the signer may write it; a system's dialects are part of its agreement."""
         sender, envelope = opened.signer, opened.envelope
         dialect = self._recognised(opened.document, sender, envelope["id"], read)
-        parsed = dialect.parse(opened.document)
+        parsed = _parsed(dialect, opened.document)
         read.writer = parsed.bericht.data.afzender
         bericht = parsed.bericht
         # A partner writes as itself, under a registered name, or for a house it works for.
@@ -342,6 +340,29 @@ def _repeat(stored: ports.StoredReceipt, digest: str) -> Accepted:
         raise errors.IdReused()
     log.info("message_repeated", message=stored.internal_id)
     return Accepted(stored.receipt, stored.internal_id, True, None)
+
+
+def _check_size(document: bytes) -> None:
+    if len(document) > ports.MAX_DOCUMENT:
+        raise errors.TooLarge(f"Een document is hoogstens {ports.MAX_DOCUMENT} bytes.")
+    if not document.strip():
+        raise errors.Empty()
+
+
+def _parsed(dialect: ports.Dialect, document: bytes) -> Parsed:
+    """What a document says. What no reader of ours foresaw is refused: it must not come again."""
+    try:
+        return dialect.parse(document)
+    except errors.GatewayError:
+        raise
+    except Exception as bug:  # noqa: BLE001 (of a file by folder nobody would hear)
+        # Its text may quote the document: only its class and place are told.
+        place = traceback.extract_tb(bug.__traceback__)[-1]
+        log.error(
+            "document_not_read", error=type(bug).__name__, place=f"{place.filename}:{place.lineno}"
+        )
+        told = "De gateway kan dit document niet lezen; haar beheerder is gewaarschuwd."
+        raise errors.InvalidDocument(told) from None
 
 
 def _later(day: date | None, moment: datetime | None) -> datetime | None:

@@ -140,19 +140,23 @@ class Deliverer:
         self, bericht: Bericht, record: DeliveryRecord, receiver: Partner, ruling: Ruling
     ) -> ports.Rendered:
         """In the dialect of the delivery or, if that cannot say what must be, the next."""
-        failure = errors.NotExpressible(f"{receiver.name} heeft geen dialect voor dit bericht.")
+        failure: errors.NotExpressible | None = None  # the first: of the dialect that was meant
         for wanted in dict.fromkeys((record.dialect, *receiver.dialects_for(bericht.soort))):
             name, _, root = wanted.partition("#")
             try:
                 made = self.parts.dialects[name].render(bericht, root)
                 if path := ruling.missed(made.loss):
                     raise errors.NotExpressible("Dit veld moet aankomen.", path=path)
+                if len(made.document) > ports.MAX_DOCUMENT:
+                    raise errors.NotExpressible("Het document is te groot om te versturen.")
                 return made
             except errors.NotExpressible as error:
-                failure = error
+                failure = failure or error
             except KeyError:
-                failure = errors.NotExpressible(f"Dialect {name} kent deze gateway niet.")
-        raise failure
+                unknown = errors.NotExpressible(f"Dialect {name} kent deze gateway niet.")
+                failure = failure or unknown
+        nothing = errors.NotExpressible(f"{receiver.name} heeft geen dialect voor dit bericht.")
+        raise failure or nothing
 
     def _renew(self, delivery_id: str) -> bool:
         return self.parts.store.renew([delivery_id], lease_s=LEASE_S, now=self.parts.now())

@@ -92,10 +92,12 @@ def _takes(partner: Partner, bericht: Bericht) -> bool:
 def _there(
     parts: Parts, partner: Partner, bericht: Bericht, places: list[str | None], day: date
 ) -> bool:
-    gemeenten = bericht.data.gemeenten()
+    gemeenten, at_vt = bericht.data.gemeenten(), partner.role == "veilig-thuis"
+    if at_vt and bericht.soort == "melding" and bericht.data.rollen() is None:
+        return False  # without a destination a melding is for the house it names, and nobody else
     if partner.gemeenten:
         return not partner.gemeenten.isdisjoint(gemeenten)
-    if partner.role == "veilig-thuis" and gemeenten:
+    if at_vt and gemeenten:
         with suppress(NoReceiver, UnknownCode):
             return any(parts.gebieden.veilig_thuis_van(g, day) == partner.oin for g in gemeenten)
     return any(partner.works_for(place) for place in places)

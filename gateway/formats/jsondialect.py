@@ -131,6 +131,11 @@ def to_json(tree: Tree, spec: Shape, seed: str) -> Any:
 
 def _written(node: Any, spec: Shape, path: str, above: Tree, seed: str) -> Any:
     if spec.parts:
+        names = _GROUP.findall(spec.schema["pattern"])
+        if lacking := [name for name in names if not node.get(name)]:
+            raise errors.NotExpressible(
+                "Een deel van dit adres ontbreekt.", path=f"{path}/{lacking[0]}"
+            )
         return _GROUP.sub(lambda m: quote(node[m[1]], safe=""), spec.schema["pattern"].strip("^$"))
     if not spec.children:
         return _scalar(node, spec.schema["type"], path)

@@ -80,6 +80,10 @@ class JsonSchema:
         error: Any = next(self._validator.iter_errors(value), None)
         if error is None:
             return
+        while branches := getattr(error.kind, "context", None):
+            # Of several forms the one that fits furthest: where it stops is what is wrong.
+            firsts = [branch[0] for branch in branches if branch]
+            error = max(firsts, key=lambda one: len(one.instance_path))
         keyword = error.schema_path[-1]
         limit: Any = self._schema
         for step in error.schema_path:

@@ -26,6 +26,9 @@ MAX_DEPTH = 60
 MAX_MARKUP = 500_000
 """Tags and attributes; a tree of that many takes about 100 MB, a message of ours a thousandth."""
 
+LONG_TEXT = 10_000_000
+"""Bytes of one text beyond which libxml2 asks for consent."""
+
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 _XSD = "{http://www.w3.org/2001/XMLSchema}"
 _SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
@@ -42,8 +45,8 @@ def read(document: bytes) -> etree._Element:
     """
     The root of a document, in any encoding libxml2 knows, without comments and instructions.
 
-    Nothing outside the document is read, no entity is expanded, one text is at most 10 MB. Raises
-    Empty, TooLarge, DtdForbidden, TooDeep, InvalidDocument (with the line, nothing else).
+    Nothing outside the document is read and no entity is expanded. How large it is, is not checked.
+    Raises Empty, TooLarge, DtdForbidden, TooDeep, InvalidDocument (with the line, nothing else).
     """
     if not document.strip():
         raise errors.Empty
@@ -56,7 +59,12 @@ def read(document: bytes) -> etree._Element:
     # By default libxml2 loads no DTD, uses no network and bounds texts (10 MB) and depth (256).
     # resolve_entities=False expands nothing; that external entities vanish does not matter, as a
     # DOCTYPE is refused. Not shared: lxml lets the users of one parser wait for each other.
-    parser = etree.XMLParser(resolve_entities=False, remove_comments=True, remove_pis=True)
+    # Those bounds also stop entities that expand without end; where there are none an attachment may
+    # be one text of more than 10 MB.
+    huge = len(document) > LONG_TEXT and b"<!DOCTYPE" not in document.replace(b"\0", b"")
+    parser = etree.XMLParser(
+        resolve_entities=False, remove_comments=True, remove_pis=True, huge_tree=huge
+    )
     try:
         root = etree.fromstring(document, parser)
     except etree.XMLSyntaxError as error:

@@ -19,7 +19,6 @@ from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 from gateway.errors import BadSeal, BadSignature, DuplicateKey, Misconfigured, Refused
 from gateway.formats import jsondoc
 
-MAX_DOCUMENT = 35 * 2**20  # the cap of the chain on a whole message (JZ forum)
 MAX_TOKEN = 64 * 2**20  # base64url twice makes 16/9 of it; the rest is for the envelope
 MAX_HEADER = 4096  # several times the largest header of this profile
 MIN_RSA_BITS = 2048

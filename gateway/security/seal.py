@@ -18,10 +18,10 @@ from gateway import errors
 from gateway.core.ids import digest_of
 from gateway.errors import BadSeal, CertificateRefused, Misconfigured, PartnerUnavailable
 from gateway.model.partner import Partner
-from gateway.ports import Receipt, Unsealed
+from gateway.ports import MAX_DOCUMENT, Receipt, Unsealed
 from gateway.security import jose
 from gateway.security.identity import CertificateChecker
-from gateway.security.jose import MAX_DOCUMENT, MAX_TOKEN, Jwe, Jws, Key
+from gateway.security.jose import MAX_TOKEN, Jwe, Jws, Key
 
 SEAL, RECEIPT, CANONICAL, BUS = "zvh-jose-1", "zvh-receipt-1", "zvh-canoniek-1", "zvh-bus-1"
 
