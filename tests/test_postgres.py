@@ -74,6 +74,22 @@ def test_processes_that_start_together_migrate_once(fresh: str) -> None:
         assert compare_metadata(context, metadata) == []
 
 
+def test_the_owner_of_a_database_needs_no_other_right(postgres: str, fresh: str) -> None:
+    name = fresh.rpartition("/")[2]
+    with psycopg.connect(postgres, autocommit=True) as sql:
+        sql.execute(f"CREATE ROLE {name} LOGIN")
+        sql.execute(f"ALTER DATABASE {name} OWNER TO {name}")
+        own = fresh.replace("postgres@", f"{name}@")
+        upgrade(own)
+        with closing(SqlStore(connect(own))) as store:
+            assert store.accept(a_message(1)) is None
+            assert store.claim(limit=1, lease_s=60, now=NOW) == ["d1"]
+        sql.execute(f"ALTER DATABASE {name} OWNER TO postgres")
+        with psycopg.connect(fresh, autocommit=True) as inside:
+            inside.execute(f"DROP OWNED BY {name}")
+        sql.execute(f"DROP ROLE {name}")
+
+
 def test_a_server_that_is_killed_under_a_stream_loses_and_doubles_nothing(tmp_path: Path) -> None:
     with own_postgres(tmp_path / "server") as server:
         upgrade(server.url)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import timedelta
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from gateway.errors import DeadlinePassed
 from gateway.ports import FINAL, Outcome, State
@@ -18,6 +26,7 @@ from gateway.store.engine import connect
 from gateway.store.sql import SqlStore
 from gateway.store.tables import Step
 
+from .postgres import own_database
 from .records import (
     DEAD,
     DELIVERED,
@@ -122,22 +131,31 @@ def test_lanes_keep_their_order_under_many_workers(store: SqlStore) -> None:
         assert [n for n in sent if n % 4 == lane] == list(range(lane, 60, 4))
 
 
+@contextmanager
+def _on_sqlite() -> Iterator[str]:
+    with TemporaryDirectory() as folder:
+        upgrade(url := f"sqlite:///{folder}/store.db")
+        yield url
+
+
 class Lanes(RuleBasedStateMachine):
     """Anything may happen to the deliveries of two lanes, in any order."""
 
+    def database(self) -> AbstractContextManager[str]:
+        return _on_sqlite()
+
     @initialize()
     def start(self) -> None:
-        self.folder = TemporaryDirectory()
-        upgrade(f"sqlite:///{self.folder.name}/store.db")
-        self.store = SqlStore(connect(f"sqlite:///{self.folder.name}/store.db"))
+        self.opened = ExitStack()
+        url = self.opened.enter_context(self.database())
+        self.store = self.opened.enter_context(closing(SqlStore(connect(url))))
         self.now, self.count = NOW, 0
         self.delivered: dict[str, list[int]] = {"a": [], "b": []}
         self.requeued: set[int] = set()
 
     def teardown(self) -> None:
-        if hasattr(self, "store"):
-            self.store.close()
-            self.folder.cleanup()
+        if hasattr(self, "opened"):
+            self.opened.close()
 
     @rule(lane=st.sampled_from("ab"), pull=st.booleans())
     def accept(self, lane: str, pull: bool) -> None:
@@ -206,13 +224,28 @@ class Lanes(RuleBasedStateMachine):
         return [d for state in State for d in self.store.deliveries(state=state, limit=10_000)]
 
 
+class LanesOnPostgres(Lanes):
+    """The same on the other database."""
+
+    server: ClassVar[str]
+
+    def database(self) -> AbstractContextManager[str]:
+        return own_database(self.server)
+
+
+def _often(examples: int) -> settings:
+    slow = [HealthCheck.too_slow]
+    return settings(max_examples=examples, stateful_step_count=25, suppress_health_check=slow)
+
+
 TestLanes = Lanes.TestCase
-TestLanes.settings = settings(
-    max_examples=25,
-    stateful_step_count=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+TestLanes.settings = _often(25)
+
+
+@pytest.mark.postgres
+def test_lanes_keep_the_same_laws_on_postgresql(postgres: str) -> None:
+    LanesOnPostgres.server = postgres
+    run_state_machine_as_test(LanesOnPostgres, settings=_often(8))  # a database is slow to make
 
 
 # --- claims, leases, the postbus ------------------------------------------------------------------
