@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ DIALECTS = load_dialects()
 
 
 def test_a_moment_in_a_zone_that_cannot_be_is_refused() -> None:
-    text = (EXAMPLES / "gcos" / "valid" / "casus.xml").read_text()
+    text = (EXAMPLES / "gcos" / "casus.xml").read_text()
     moment = text[text.index("<aangemaakt>") : text.index("</aangemaakt>")]
     changed = text.replace(moment, "<aangemaakt>27-11-2026 10:00:00+99:00")
     with pytest.raises(InvalidDocument) as refused:
@@ -60,19 +61,14 @@ def test_what_no_reader_foresaw_is_refused_with_a_receipt_and_leaks_nothing(
     assert "Testpersoon" not in capsys.readouterr().out
 
 
-def test_a_document_over_the_limit_is_refused_before_it_is_ours(world: World) -> None:
+def test_a_document_over_the_limit_is_refused_before_it_is_ours(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Once it was accepted, and no receiver could ever fetch it."""
     event = world.question()
     large = orjson.dumps(event) + b" " * ports.MAX_DOCUMENT
-    sealer = world.sealer_of("zsm")
-    limit, ports.MAX_DOCUMENT = ports.MAX_DOCUMENT, len(large) + 1
-    from gateway.security import seal
-
-    seal_limit, seal.MAX_DOCUMENT = seal.MAX_DOCUMENT, len(large) + 1
-    try:
-        body = world.seal(event, body=large, sealer=sealer)
-    finally:
-        ports.MAX_DOCUMENT, seal.MAX_DOCUMENT = limit, seal_limit
+    monkeypatch.setattr("gateway.security.seal.MAX_DOCUMENT", len(large) + 1)
+    body = world.seal(event, body=large)
     refused = world.acceptor.accept(body, tls_oin=world.partner("zsm").oin)
     assert refused.error and refused.error.code == "bericht-te-groot"
 
@@ -121,9 +117,7 @@ def test_an_attachment_of_many_megabytes_is_one_text_and_is_read() -> None:
 def test_a_large_vto_goes_through_and_comes_back() -> None:
     dialect = DIALECTS["stuf-jz/1.0.9"]
     document = (EXAMPLES / "stuf-jz" / "valid" / "uciDi01.xml").read_text()
-    start = document.index(">", document.index("JZ:inhoud") if "JZ:inhoud" in document else 0) + 1
-    if "JZ:inhoud" not in document:
-        pytest.skip("the example holds no attachment")
+    start = document.index(">", document.index("<ZKN:inhoud")) + 1
     end = document.index("<", start)
     content = base64.b64encode(b"x" * 9_000_000).decode()
     large = (document[:start] + content + document[end:]).encode()
@@ -195,8 +189,6 @@ def test_a_fault_inside_what_is_optional_is_told_at_its_own_place(
 
 def test_check_says_which_rule_was_broken(tmp_path: Path) -> None:
     bad = tmp_path / "bad.xml"
-    text = (EXAMPLES / "stuf-jz" / "valid" / "vcobDi01.xml").read_text()
-    bad.write_text(text.replace("zsm-raadpleger", "x" * 20).replace("ZSM-raadpleger", "x" * 20))
     bad.write_text("<a")
     result = CliRunner().invoke(app, ["check", str(bad), "--json"])
     line = json.loads(result.stdout)
@@ -206,7 +198,7 @@ def test_check_says_which_rule_was_broken(tmp_path: Path) -> None:
 
 
 def test_a_zip_is_translated_to_a_zip_and_shown_in_base64(tmp_path: Path) -> None:
-    casus = str(EXAMPLES / "gcos" / "valid" / "casus.xml")
+    casus = str(EXAMPLES / "gcos" / "casus.xml")
     shown = CliRunner().invoke(app, ["translate", casus, "--to", "gcos-csv/1", "--json"])
     assert base64.b64decode(json.loads(shown.stdout)["document"]).startswith(b"PK")
     CliRunner().invoke(app, ["translate", casus, "--to", "gcos-csv/1", "--out", str(tmp_path)])
@@ -252,7 +244,5 @@ def test_a_connection_that_asks_nothing_is_ended(
     tcp = socket.create_connection(("127.0.0.1", edge.api.port), timeout=20)
     with client_context(edge.pki, "zsm").wrap_socket(tcp, server_hostname="127.0.0.1") as tls:
         tls.sendall(b"GET /v1/ping HT")  # and no more
-        try:
+        with suppress(ConnectionError, ssl.SSLError):  # or hung up on
             assert tls.recv(100) == b""
-        except (ConnectionError, ssl.SSLError):
-            pass
