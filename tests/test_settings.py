@@ -137,9 +137,9 @@ def test_the_password_of_the_broker_comes_from_a_file(tmp_path: Path) -> None:
     secret.parent.mkdir()
     secret.write_text("a/b@c\n")
     secret.chmod(0o600)
-    settings = load(written(tmp_path, bus="amqp://guest@host:5672/%2F"))
+    settings = load(written(tmp_path, bus="amqps://gateway@host:5672/%2F"))
 
-    assert settings.bus_url == "amqp://guest:a%2Fb%40c@host:5672/%2F"
+    assert settings.bus_url == "amqps://gateway:a%2Fb%40c@host:5672/%2F"
 
 
 def test_the_password_of_the_database_comes_from_a_file(tmp_path: Path) -> None:
