@@ -53,7 +53,7 @@ class RabbitBus:
     ) -> None:
         self._url, self._source, self._topology, self._tls = url, source, topology, tls
         self._queues = topology.queues(partners)
-        self._pumping = Lock()
+        self._pumping, self._closed = Lock(), False
         self._resting: dict[str, float] = {}  # receiver: until when
         self._publisher = Publisher(url, topology.partner.exchange, tls)
         names = [queue.name for queue in self._queues[:-1]]  # the last holds the dead letters
@@ -67,6 +67,8 @@ class RabbitBus:
         when a queue is found missing, once in REST_S; the deliveries of others are offered.
         """
         with self._pumping:
+            if self._closed:
+                return 0
             self._publisher.open()
             for _ in range(LOOKS):
                 ids = self._source.claim(WINDOW)
@@ -108,8 +110,13 @@ class RabbitBus:
         ping(self._url, self._tls)
 
     def close(self) -> None:
-        """Leave the broker; what was taken and not acknowledged goes to another worker."""
+        """
+        Leave the broker; what was taken and not acknowledged goes to another worker.
+
+        Ends in bounded time though the broker hangs: a pump under way waits for CONFIRM_S at most.
+        """
         with self._pumping:
+            self._closed = True
             self._publisher.close()
         self._consumer.close()
 

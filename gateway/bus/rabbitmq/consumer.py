@@ -54,6 +54,8 @@ class Consumer:
                 taken = self._arrived.get(timeout=max(0.0, deadline - monotonic()))
             except Empty:
                 return None
+            if self._closed.is_set():
+                return None
             if taken.handle.channel.is_open:  # else the broker has given it to another
                 return taken
 
