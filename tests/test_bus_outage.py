@@ -117,8 +117,8 @@ def test_a_broker_that_hangs_is_noticed_and_loses_nothing(
         held = next_of(bus)
         with hanging(broker):
             more = source.add(30, receiver="landelijk")
-            for _ in range(3):
-                with within(10), pytest.raises(BusUnavailable):
+            for told in ("bevestigt niet", "", ""):
+                with within(10), pytest.raises(BusUnavailable, match=told or None):
                     bus.pump()
                 assert source.due() == set(more)
             with within(10), pytest.raises(BusUnavailable):

@@ -271,11 +271,12 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sealed(tmp_path_factory: pytest.TempPathFactory, pki: Path) -> Iterator[PrivateBroker]:
-    """A broker that speaks TLS only, and asks for a certificate."""
+    """Configured by queue/rabbitmq.conf: TLS only, and a certificate asked of who connects."""
     files = TlsFiles(
         pki / "broker-tls.crt", pki / "broker-tls.key", pki / "ca.crt", pki / "crl.pem"
     )
-    with own_broker(tmp_path_factory.mktemp("sealed"), PARTNERS, tls=files) as broker:
+    folder = tmp_path_factory.mktemp("sealed")
+    with own_broker(folder, PARTNERS, tls=files, management=True) as broker:
         yield broker
 
 
@@ -290,6 +291,13 @@ def test_everything_goes_over_tls(sealed: PrivateBroker, pki: Path) -> None:
     with closing(open_bus(_address(sealed, pki), source=source)) as bus:
         assert bus.pump() == 30
         assert sorted(ids) == sorted(deliver(bus, source))
+
+
+def test_the_management_api_is_asked_over_tls_too(sealed: PrivateBroker, pki: Path) -> None:
+    at = replace(_address(sealed, pki), management=sealed.api)
+    assert sealed.api.startswith("https://") and check(at) == ([], True)
+    with pytest.raises(BusUnavailable):
+        check(replace(_address(sealed, pki, ca="other-ca"), management=sealed.api))
 
 
 @pytest.mark.parametrize(

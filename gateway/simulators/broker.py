@@ -16,6 +16,7 @@ from urllib.parse import quote
 from gateway.bus import rabbitmq
 from gateway.bus.topology import Topology, User, definitions
 from gateway.errors import BusUnavailable, Misconfigured
+from gateway.resources import folder as data
 from gateway.security.tls import TlsFiles, broker_context
 
 # Debian's /usr/sbin/rabbitmq-server changes to the user `rabbitmq`; the script behind it does not.
@@ -52,8 +53,8 @@ class PrivateBroker:
     RabbitMQ on loopback with its own ports, cookie, data and logs inside `folder`.
 
     It boots as in production: exchanges, queues and `user` come from `definitions`, and there is no
-    `guest`. With `tls` it speaks TLS only, and asks for a certificate; with `management` its
-    management API answers at `api`.
+    `guest`. With `tls` it is configured by queue/rabbitmq.conf: TLS only, and a certificate asked.
+    With `management` its management API answers at `api`.
     """
 
     def __init__(
@@ -70,7 +71,8 @@ class PrivateBroker:
         self._tls = tls
         self.url = self.url_of(user)
         self.bare_url = self.url_of(replace(user, password=""))
-        self.api = f"http://127.0.0.1:{self._api_port}" if management else ""
+        scheme = "https" if tls else "http"
+        self.api = f"{scheme}://{self._host}:{self._api_port}" if management else ""
         self.definitions = definitions(Topology.load(), (), [user])
         self.processes: list[subprocess.Popen[bytes]] = []
 
@@ -105,27 +107,36 @@ class PrivateBroker:
         self.processes.clear()
 
     def _configured(self) -> dict[str, str]:
-        """Its configuration, as queue/rabbitmq.conf has it in production."""
-        lines = [f"load_definitions = {self.folder / _DEFINITIONS}"]
-        if self._tls is None:
-            lines.append(f"listeners.tcp.1 = 127.0.0.1:{self.port}")
-        if self.api:
-            lines += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {self._api_port}"]
-        if self._tls:
-            lines += [
-                "listeners.tcp = none",
-                f"listeners.ssl.1 = 127.0.0.1:{self.port}",
-                f"ssl_options.cacertfile = {self._tls.ca}",
-                f"ssl_options.certfile = {self._tls.certificate}",
-                f"ssl_options.keyfile = {self._tls.key}",
-                "ssl_options.verify = verify_peer",
-                "ssl_options.fail_if_no_peer_cert = true",
-            ]
+        """Its files; with TLS the configuration is the one of production, queue/rabbitmq.conf."""
         return {
-            _CONFIG: "\n".join([*lines, ""]),
+            _CONFIG: self._in_production() if self._tls else self._in_the_clear(),
             _PLUGINS: "[rabbitmq_management].\n" if self.api else "[].\n",
             _DEFINITIONS: self.definitions,
         }
+
+    def _in_the_clear(self) -> str:
+        lines = [f"load_definitions = {self.folder / _DEFINITIONS}"]
+        lines.append(f"listeners.tcp.1 = 127.0.0.1:{self.port}")
+        if self.api:
+            lines += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {self._api_port}"]
+        return "\n".join([*lines, ""])
+
+    def _in_production(self) -> str:
+        assert self._tls
+        lines = (data("queue") / "rabbitmq.conf").read_text("utf-8").splitlines()
+        text = "\n".join(line for line in lines if self.api or not line.startswith("management."))
+        here = {
+            "listeners.ssl.default = 5671": f"listeners.ssl.1 = 127.0.0.1:{self.port}",
+            "management.ssl.port = 15671": f"management.ssl.port = {self._api_port}\n"
+            "management.ssl.ip = 127.0.0.1",
+            "/etc/rabbitmq/tls/ca.pem": str(self._tls.ca),
+            "/etc/rabbitmq/tls/server.pem": str(self._tls.certificate),
+            "/etc/rabbitmq/tls/server.key": str(self._tls.key),
+            "/etc/rabbitmq/definitions.json": str(self.folder / _DEFINITIONS),
+        }
+        for there, mine in here.items():
+            text = text.replace(there, mine)
+        return text + "\n"
 
     def _context(self) -> rabbitmq.Tls | None:
         """How its own ping gets in: by its own certificate."""

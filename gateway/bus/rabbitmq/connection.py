@@ -1,5 +1,6 @@
 """Connecting to the broker, or to any node of it; its errors as ours."""
 
+import logging
 import random
 import ssl
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ DEFAULTS = {
     "stack_timeout": 10,
 }
 DIALOGUE_HEARTBEAT = 5  # a question is answered within milliseconds, and somebody waits
+logging.getLogger("pika").setLevel(logging.CRITICAL)  # it logs what it raises, seven lines a try
 _OTHER_SHAPE = (404, 406)  # AMQP 0-9-1 §1.2: not-found, precondition-failed
 
 REASONS: dict[type[BaseException], str] = {

@@ -86,14 +86,17 @@ class Consumer:
         call(handle.channel.connection, in_thread_of_connection)
 
     def _run(self) -> None:
+        told = False  # once an outage
         while not self._closed.is_set():
             try:
                 nodes = parameters(self._url, self._tls)
                 with pika.BlockingConnection(nodes) as self._connection:
+                    told = False
                     self._take_from(self._connection)
             except Exception as error:  # noqa: BLE001 (a dead thread would silence the bus for good)
-                if not self._closed.is_set():
+                if not (told or self._closed.is_set()):
                     log.warning("bus_connection_lost", error=type(error).__name__)
+                told = True
             self._closed.wait(AGAIN_S * uniform(0.5, 1.0))
 
     def _take_from(self, connection: Any) -> None:

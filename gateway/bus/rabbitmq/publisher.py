@@ -92,6 +92,7 @@ class Publisher:
         lost, refused = list(self._waiting.values()), self._refused
         if lost and self._channel is not None and not self._blocked:
             self._abort()
+            self.error = None  # it did not break: it was silent
         self._waiting = {}
         left = {*lost, *refused, *(p for p in parcels if p.receiver in self._unroutable)}
         return Answers(
