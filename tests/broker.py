@@ -93,11 +93,11 @@ def own_broker(
             broker.stop()
 
 
-def control(broker: PrivateBroker, *command: str) -> str:
-    """What rabbitmqctl of this broker prints."""
+def control(broker: PrivateBroker, *command: str, tool: str = "rabbitmqctl") -> str:
+    """What rabbitmqctl, or another tool, prints of this broker."""
     script, _ = installed()
     done = subprocess.run(
-        [str(Path(script).with_name("rabbitmqctl")), *command],
+        [str(Path(script).with_name(tool)), *command],
         env=broker.environment(),
         cwd=broker.folder,
         capture_output=True,
