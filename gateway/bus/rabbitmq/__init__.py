@@ -139,4 +139,5 @@ class RabbitBus:
             log.warning("bus_queue_full", queue=of(receiver).name)
         if answers.missing:
             names = sorted(of(receiver).name for receiver in answers.missing)
+            log.error("bus_queue_missing", queues=names)
             raise TopologyMismatch(f"Op de broker ontbreekt: {', '.join(names)}.")
