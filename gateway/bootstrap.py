@@ -160,14 +160,13 @@ def bus_address(settings: Settings) -> Address:
     from gateway.bus import Address
     from gateway.security.tls import broker_context
 
-    tls, at = settings.bus_tls, settings.at
-    files = tls and [path and at(path) for path in (tls.ca_certificates, tls.certificate, tls.key)]
-    return Address(
-        settings.bus_url,
-        tuple(partner.name for partner in settings.partner),
-        broker_context(*files) if files else None,  # type: ignore[arg-type]
-        settings.bus_management,
-    )
+    tls, at, context = settings.bus_tls, settings.at, None
+    if tls:
+        own = (at(tls.certificate), at(tls.key)) if tls.certificate and tls.key else None
+        context = partial(broker_context, at(tls.ca_certificates), own)
+        context()  # said at the start, not at the first connection
+    partners = tuple(partner.name for partner in settings.partner)
+    return Address(settings.bus_url, partners, context, settings.bus_management)
 
 
 def _same_keys(store: Store, vault: Vault) -> None:

@@ -3,6 +3,7 @@
 import os
 import tomllib
 from datetime import date
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
@@ -13,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.errors import Misconfigured
 from gateway.model.partner import Partner
-from gateway.model.toml import CLOSED, Part, Text, explain
+from gateway.model.toml import CLOSED, Part, Text, explain, kebab
 from gateway.model.waarden import Oin
 
 FILE = "gateway.toml"
@@ -33,6 +34,12 @@ class BusTls(Part):
     ca_certificates: Path
     certificate: Path | None = None
     key: Path | None = None
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError('"certificate" and "key" belong together')
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config={**CLOSED, "validate_by_name": True})
@@ -102,7 +109,7 @@ class Settings(BaseSettings):
     bus: str = "table"
     bus_password_file: Path | None = None
     bus_tls: BusTls | None = None
-    bus_management: str = ""  # URL of the broker's management API
+    bus_management: str = Field("", pattern=r"^(https?://.+)?$")  # of the broker
 
     tls: Keys
     sign: Keys
@@ -142,6 +149,12 @@ class Settings(BaseSettings):
         for name in ("database", "bus"):
             if urlsplit(getattr(self, name)).password is not None:
                 raise ValueError(f'"{name}" holds a password: put it in "{name}-password-file"')
+        if self.bus_tls and not self.bus.startswith("amqps://"):
+            raise ValueError('"bus-tls" belongs to a "bus" of amqps://')
+        for name in ("bus", "bus_management"):
+            scheme, _, rest = getattr(self, name).partition("://")
+            if scheme in ("amqp", "http") and not all(map(_loopback, _hosts(rest))):
+                raise ValueError(f'"{kebab(name)}" sends a password in the clear: use {scheme}s://')
         return self
 
     def houses(self, day: date) -> dict[str, str]:
@@ -198,6 +211,21 @@ def load(directory: Path) -> Settings:
         ) from error
     except (OSError, ValueError) as error:
         raise Misconfigured(f"{file} cannot be used: {explain(error)}") from None
+
+
+def _hosts(rest: str) -> list[str]:
+    """The hosts of a URL that may name several with a comma; `rest` is what follows `://`."""
+    return [
+        urlsplit(f"//{host}").hostname or ""
+        for host in rest.partition("/")[0].rpartition("@")[2].split(",")
+    ]
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def read_secret(file: Path) -> bytes:

@@ -14,7 +14,7 @@ from gateway.ports import Bus
 WAKE_S = 0.2  # between two looks at the store: what a partner waits longer than it must
 TAKE_S = 0.5  # a delivery thread waits at the bus; also how long a stop waits for an idle one
 EXPIRE_S = 30.0  # deadlines are in hours
-BACKOFF_S = (0.5, 30.0)  # first and longest pause while bus or store is away
+BACKOFF_S = (0.5, 5.0)  # first and longest pause while bus or store is away; a try costs little
 
 log = structlog.get_logger()
 

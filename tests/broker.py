@@ -1,18 +1,32 @@
-"""A real RabbitMQ for the tests: one a session, shared by all workers of pytest-xdist."""
+"""
+A real RabbitMQ for the tests: one a session, shared by all workers of pytest-xdist.
+
+Its user `gateway` has the rights that it has in production, and may do no more; `beheer` may do all.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 import pytest
 
+from gateway.bus.topology import Topology, User, definitions
 from gateway.errors import Misconfigured
+from gateway.security.tls import TlsFiles
 from gateway.simulators.broker import PrivateBroker, installed
+
+ADMIN = User("beheer", "beheer", ".*", ".*", ".*", "administrator")
+GATEWAY = User("gateway", "geheim/woord")
+# On the shared broker each test has names of its own, with a tag before those of production.
+TAGGED = replace(GATEWAY, write=r"(^|\.)zvh\.uit$", read=r"(^|\.)(uit\..+|zvh\.dood)$")
 
 
 def require_rabbitmq() -> None:
@@ -28,7 +42,7 @@ def require_rabbitmq() -> None:
 @contextmanager
 def shared_broker(factory: pytest.TempPathFactory) -> Iterator[str]:
     """
-    The URL of the session's broker.
+    The URL of the session's broker, for `beheer`; `as_gateway` makes that of the gateway.
 
     Every worker holds a shared lock while it uses the broker. The worker that started it waits at
     its end until it can have the lock alone, and stops it.
@@ -42,7 +56,8 @@ def shared_broker(factory: pytest.TempPathFactory) -> Iterator[str]:
         with _locked(starting):
             fcntl.flock(users, fcntl.LOCK_SH)
             if not address.exists():
-                broker = PrivateBroker(folder / "node")
+                broker = PrivateBroker(folder / "node", ADMIN)
+                broker.definitions = definitions(Topology.load(), (), [ADMIN, TAGGED])
                 broker.start()
                 address.write_text(broker.url)
         try:
@@ -54,17 +69,43 @@ def shared_broker(factory: pytest.TempPathFactory) -> Iterator[str]:
                 broker.stop()
 
 
+def as_gateway(url: str) -> str:
+    return url.replace("beheer:beheer@", f"{GATEWAY.name}:{quote(GATEWAY.password, safe='')}@")
+
+
 @contextmanager
-def own_broker(folder: Path) -> Iterator[PrivateBroker]:
-    """A broker that the test may kill and start again."""
+def own_broker(
+    folder: Path,
+    partners: Sequence[str] = (),
+    *,
+    tls: TlsFiles | None = None,
+    management: bool = False,
+) -> Iterator[PrivateBroker]:
+    """A broker that the test may kill and start again; booted with queues for these partners."""
     require_rabbitmq()
-    broker = PrivateBroker(folder)
-    broker.start()
+    broker = PrivateBroker(folder, GATEWAY, tls=tls, management=management)
+    broker.definitions = definitions(Topology.load(), partners, [GATEWAY, ADMIN])
     try:
+        broker.start()
         yield broker
     finally:
         with suppress(ProcessLookupError):
             broker.stop()
+
+
+def control(broker: PrivateBroker, *command: str, tool: str = "rabbitmqctl") -> str:
+    """What rabbitmqctl, or another tool, prints of this broker."""
+    script, _ = installed()
+    done = subprocess.run(
+        [str(Path(script).with_name(tool)), *command],
+        env=broker.environment(),
+        cwd=broker.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
 
 
 @contextmanager

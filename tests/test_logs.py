@@ -18,7 +18,7 @@ from gateway.logs import configure
 EVENTS = """
     message_accepted message_refused message_repeated receiver_excluded
     delivery_settled delivery_failed delivery_expired worker_waits
-    partner_left_alone bus_queue_full bus_connection_failed bus_connection_lost bus_queue_lost delivery_not_packed
+    partner_left_alone bus_queue_full bus_queue_missing bus_connection_lost bus_queue_lost delivery_not_packed
     crl_unreadable certificates_unusable handshake_refused
     request request_failed foreign_log folder_waits taken_file_differs
 """.split()  # noqa: SIM905 (a list of words reads best as words)

@@ -55,6 +55,20 @@ def test_what_init_writes_is_read_back(tmp_path: Path) -> None:
         ('url = "https://', 'url = "http://', '"url" must begin with https://'),
         ('bus = "table"', 'bus = "tabel"', '"bus" is "table" or begins with amqp://'),
         ('bus = "table"', 'bus = "amqp://u:hemel@h/"', 'put it in "bus-password-file"'),
+        ('bus = "table"', 'bus = "amqp://u@mq.example/"', '"bus" sends a password in the clear'),
+        ('bus = "table"', 'bus = "amqp://u@127.0.0.1,mq:1/"', "use amqps://"),
+        ('bus = "table"', 'bus = "table"\nbus-management = "http://mq"', '"bus-management" sends'),
+        ('bus = "table"', 'bus = "table"\nbus-management = "mq"', '"bus-management"'),
+        (
+            'bus = "table"',
+            'bus = "table"\nbus-tls = { ca-certificates = "ca" }',
+            '"bus-tls" belongs to a "bus" of amqps://',
+        ),
+        (
+            'bus = "table"',
+            'bus = "amqps://u@h/"\nbus-tls = { ca-certificates = "ca", key = "k" }',
+            '"certificate" and "key" belong together',
+        ),
         (
             'database = "sqlite:///gateway.db"',
             'database = "postgresql://u:hemel@h/d"',
@@ -137,9 +151,18 @@ def test_the_password_of_the_broker_comes_from_a_file(tmp_path: Path) -> None:
     secret.parent.mkdir()
     secret.write_text("a/b@c\n")
     secret.chmod(0o600)
-    settings = load(written(tmp_path, bus="amqp://guest@host:5672/%2F"))
+    settings = load(written(tmp_path, bus="amqps://gateway@host:5672/%2F"))
 
-    assert settings.bus_url == "amqp://guest:a%2Fb%40c@host:5672/%2F"
+    assert settings.bus_url == "amqps://gateway:a%2Fb%40c@host:5672/%2F"
+
+
+def test_a_broker_may_have_several_nodes_and_be_in_the_clear_on_the_host_itself(
+    tmp_path: Path,
+) -> None:
+    nodes = "amqps://gateway@mq1.example,mq2.example:5671/%2F"
+    assert load(written(tmp_path, bus=nodes)).bus == nodes
+    for host in ("127.0.0.1", "localhost", "[::1]:5672"):
+        assert load(written(tmp_path, bus=f"amqp://gateway@{host}/%2F")).bus_management == ""
 
 
 def test_the_password_of_the_database_comes_from_a_file(tmp_path: Path) -> None:

@@ -52,14 +52,18 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user of the broker: what it may configure, write to and read from, as patterns of names."""
+    """
+    A user of the broker: what it may configure, write to and read from, as patterns of names.
+
+    Without more said it is the user of the gateway, which can make and delete nothing.
+    """
 
     name: str
     password: str
     configure: str = "^$"
     write: str = r"^zvh\.uit$"
-    read: str = r"^uit\."
-    tags: str = "management"  # may look, and change nothing by that
+    read: str = r"^(uit\..+|zvh\.dood)$"
+    tags: str = "management"  # may look at what there is, and change nothing by that
 
     def hashed(self) -> str:
         """The password as RabbitMQ keeps it: SHA-256 over a salt of four bytes and the password."""

@@ -229,13 +229,15 @@ def _set_up(stack: ExitStack, directory: Path, *, rabbitmq: bool) -> Settings:
     if not rabbitmq:
         make_directory(directory, retry_ladder="[2, 5]", **values)
         return load(directory)
-    folder, password = stack.enter_context(TemporaryDirectory(prefix="zvh-broker-")), token_hex()
-    broker = PrivateBroker(Path(folder), user="gateway", password=password)
-    values |= {"bus": broker.bare_url, "bus_password": password}
+    user = User("gateway", token_hex())
+    broker = PrivateBroker(
+        Path(stack.enter_context(TemporaryDirectory(prefix="zvh-broker-"))), user
+    )
+    values |= {"bus": broker.bare_url, "bus_password": user.password}
     make_directory(directory, retry_ladder="[2, 5]", **values)
     settings = load(directory)
     # As in production: all that is there comes from the definitions, and the gateway can make nothing.
-    broker.definitions = boot_definitions(bus_address(settings), User("gateway", password))
+    broker.definitions = boot_definitions(bus_address(settings), user)
     echo("starting RabbitMQ, about ten seconds")
     stack.callback(broker.stop)
     broker.start()

@@ -13,11 +13,23 @@ import typer
 from gateway import bus as buses
 from gateway import logs
 from gateway.bootstrap import Gateway, build, bus_address
-from gateway.cli.output import HERE, Dir, Json, records
+from gateway.cli.output import HERE, Dir, Exit, Json, records
 from gateway.settings import load
 
 Who = Annotated[str, typer.Argument(metavar="PARTNER", help="As gateway.toml names it.")]
 bus = typer.Typer(help="The bus and its queues.", no_args_is_help=True)
+
+_AS_IT_SHOULD = "the bus is as queue/topology.toml says"
+_HALF_SEEN = (
+    "Only names were looked at, not limits and bindings: this user may not configure, and AMQP shows "
+    'them to no other. Set "bus-management" to see everything.'
+)
+_MENDING = """\
+What is missing:          gateway bus definitions > definitions.json
+                          rabbitmqctl import_definitions definitions.json
+What has another shape:   RabbitMQ changes no queue. Stop the workers, `rabbitmqctl delete_queue NAME`
+                          (what lay in it is offered again), and import as above.
+What is one too many:     delete it in the management interface, or with rabbitmqadmin."""
 
 
 def serve(dir: Dir = HERE) -> None:
@@ -97,31 +109,46 @@ def demo(
 
 @bus.command("declare")
 def declare(dir: Dir = HERE) -> None:
-    """Make the exchanges and queues of queue/topology.toml on the broker."""
+    """Make what queue/topology.toml says on a broker for development; needs the right to configure."""
     buses.declare(bus_address(load(dir)))
-    typer.echo("the bus is as queue/topology.toml says")
+    typer.echo(_AS_IT_SHOULD)
 
 
 @bus.command("check")
 def check(dir: Dir = HERE) -> None:
-    """Compare the broker with queue/topology.toml; exit 3 and every difference if they differ."""
-    if buses.check(bus_address(load(dir))):
-        typer.echo("the bus is as queue/topology.toml says")
-    else:
-        typer.echo(
-            "every exchange and queue is there; their limits and bindings were not looked at: "
-            'set "bus-management", or ask as a user that may configure'
-        )
+    """Compare the broker with queue/topology.toml; exit 3 and a line for every difference."""
+    found = buses.check(bus_address(load(dir)))
+    for difference in found.differences:
+        typer.echo(difference)
+    if not found.complete:
+        typer.echo(_HALF_SEEN, err=True)
+    if found.differences:
+        typer.echo(_MENDING, err=True)
+        raise typer.Exit(Exit.MISCONFIGURED)
+    if found.complete:
+        typer.echo(_AS_IT_SHOULD)
 
 
 @bus.command("definitions")
 def definitions(dir: Dir = HERE) -> None:
-    """What the broker imports at boot, for the partners and the user of gateway.toml."""
+    """What RabbitMQ imports at boot, for the partners and the user of gateway.toml."""
     at = bus_address(load(dir))
     login = urlsplit(at.url)
     name, password = unquote(login.username or ""), unquote(login.password or "")
     user = buses.User(name, password) if name and password else None
     typer.echo(buses.boot_definitions(at, user), nl=False)
+
+
+@bus.command("dead")
+def dead(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, oldest first.")] = 100,
+    dir: Dir = HERE,
+    json: Json = False,
+) -> None:
+    """Copies that the broker parked because their worker died each time; the store has the delivery."""
+    found = buses.dead_letters(bus_address(load(dir)), limit=limit)
+    rows = [letter._asdict() for letter in found]
+    records("Parked by the broker", rows, as_json=json, empty="Nothing is parked.")
 
 
 @bus.command("status")
@@ -131,7 +158,11 @@ def status(dir: Dir = HERE, json: Json = False) -> None:
         gateway.bus.ping()
         found, counts = gateway.bus.status(), gateway.store.counts()
         standings = gateway.store.standings()
+    loads = buses.loads(bus_address(load(dir)))
     lines = [(f"queue {name}", "ready", count) for name, count in found.items()]
+    lines += [
+        (f"queue {q}", what, n) for q, counted in loads.items() for what, n in counted.items()
+    ]
     lines += [(f"deliveries to {who}", state, count) for (who, state), count in counts.items()]
     for who, how in standings.items():
         until = f"left alone until {how.open_until:%H:%M:%S} UTC, " if how.open_until else ""

@@ -33,7 +33,7 @@ VALUES = {
     "reclassering_port": "8445",
     "database": "sqlite:///gateway.db",
     "bus": "table",
-    "bus_password": "guest",  # RabbitMQ's own default, which works on one machine only
+    "bus_password": "",  # invented, for `gateway bus definitions` to make a user of
     "retry_ladder": "[10, 60, 600, 3600, 10800]",
 }
 """What the template of gateway.toml leaves open."""
@@ -77,7 +77,7 @@ def make_directory(directory: Path, **values: str) -> None:
     for name, secret in (
         ("lane.key", secrets.token_bytes(32)),
         ("bus.key", secrets.token_bytes(32)),
-        ("bus.password", values["bus_password"].encode()),
+        ("bus.password", (values["bus_password"] or secrets.token_urlsafe()).encode()),
     ):
         file = directory / "keys" / name
         file.touch(mode=0o600)  # unreadable for others before it holds anything

@@ -50,15 +50,19 @@ def client_context(files: TlsFiles) -> ssl.SSLContext:
     return _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), files)
 
 
-def broker_context(ca: Path, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
-    """For the way to the broker. Raises Misconfigured."""
+def broker_context(ca: Path, own: tuple[Path, Path] | None) -> ssl.SSLContext:
+    """
+    For a connection to the broker, whose CA may be the organisation's own: checks path, validity and
+    host name, no revocation. `own` is the certificate and key to show. Raises Misconfigured.
+    """
     try:
         context = ssl.create_default_context(cafile=ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if certificate:
-            context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise Misconfigured("A certificate or key of the way to the broker is unusable.") from error
+        if own:
+            context.load_cert_chain(*own)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        what = "certificate, key or CA"
+        raise Misconfigured(f'"bus-tls": {what} unusable, see {ca.parent}') from error
     return context
 
 

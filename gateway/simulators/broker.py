@@ -5,14 +5,18 @@ import random
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import time
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 from gateway.bus import rabbitmq
+from gateway.bus.topology import Topology, User, definitions
 from gateway.errors import BusUnavailable, Misconfigured
+from gateway.resources import folder as data
 from gateway.security.tls import TlsFiles, broker_context
 
 # Debian's /usr/sbin/rabbitmq-server changes to the user `rabbitmq`; the script behind it does not.
@@ -48,28 +52,34 @@ class PrivateBroker:
     """
     RabbitMQ on loopback with its own ports, cookie, data and logs inside `folder`.
 
-    Without `definitions` to import at boot it has RabbitMQ's own user `guest`. With `tls` it speaks
-    TLS only, and asks for a certificate. `management` starts its management API (`api`).
+    It boots as in production: exchanges, queues and `user` come from `definitions`, and there is no
+    `guest`. With `tls` it is configured by queue/rabbitmq.conf: TLS only, and a certificate asked.
+    With `management` its management API answers at `api`.
     """
 
     def __init__(
         self,
         folder: Path,
+        user: User,
         *,
-        user: str = "guest",
-        password: str = "guest",
         tls: TlsFiles | None = None,
         management: bool = False,
     ) -> None:
         self.folder = folder.resolve()
-        self.port, self._dist, self._epmd, api = free_ports(4)
-        scheme, host = ("amqps", "localhost") if tls else ("amqp", "127.0.0.1")
-        self.bare_url = f"{scheme}://{user}@{host}:{self.port}/%2F"
-        self.url = f"{scheme}://{user}:{password}@{host}:{self.port}/%2F"
-        self.api = f"http://127.0.0.1:{api}" if management else ""
-        self.definitions = ""
-        self._tls, self._api_port = tls, api
+        self.port, self._dist, self._epmd, self._api_port = free_ports(4)
+        self._scheme, self._host = ("amqps", "localhost") if tls else ("amqp", "127.0.0.1")
+        self._tls = tls
+        self.url = self.url_of(user)
+        self.bare_url = self.url_of(replace(user, password=""))
+        scheme = "https" if tls else "http"
+        self.api = f"{scheme}://{self._host}:{self._api_port}" if management else ""
+        self.definitions = definitions(Topology.load(), (), [user])
         self.processes: list[subprocess.Popen[bytes]] = []
+
+    def url_of(self, user: User) -> str:
+        """How a user reaches it; without a password, as gateway.toml has it."""
+        secret = f":{quote(user.password, safe='')}" if user.password else ""
+        return f"{self._scheme}://{quote(user.name)}{secret}@{self._host}:{self.port}/%2F"
 
     def start(self) -> None:
         """Start on what is in the folder, until it answers. Raises Misconfigured, BusUnavailable."""
@@ -97,32 +107,41 @@ class PrivateBroker:
         self.processes.clear()
 
     def _configured(self) -> dict[str, str]:
-        """Its configuration, as queue/rabbitmq.conf has it in production."""
-        lines = []
-        if self.definitions:
-            lines.append(f"load_definitions = {self.folder / _DEFINITIONS}")
-        if self.api:
-            lines += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {self._api_port}"]
-        if self._tls:
-            lines += [
-                "listeners.tcp = none",
-                f"listeners.ssl.1 = 127.0.0.1:{self.port}",
-                f"ssl_options.cacertfile = {self._tls.ca}",
-                f"ssl_options.certfile = {self._tls.certificate}",
-                f"ssl_options.keyfile = {self._tls.key}",
-                "ssl_options.verify = verify_peer",
-                "ssl_options.fail_if_no_peer_cert = true",
-            ]
+        """Its files; with TLS the configuration is the one of production, queue/rabbitmq.conf."""
         return {
-            _CONFIG: "\n".join([*lines, ""]),
+            _CONFIG: self._in_production() if self._tls else self._in_the_clear(),
             _PLUGINS: "[rabbitmq_management].\n" if self.api else "[].\n",
-            **({_DEFINITIONS: self.definitions} if self.definitions else {}),
+            _DEFINITIONS: self.definitions,
         }
 
-    def _context(self) -> ssl.SSLContext | None:
+    def _in_the_clear(self) -> str:
+        lines = [f"load_definitions = {self.folder / _DEFINITIONS}"]
+        lines.append(f"listeners.tcp.1 = 127.0.0.1:{self.port}")
+        if self.api:
+            lines += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {self._api_port}"]
+        return "\n".join([*lines, ""])
+
+    def _in_production(self) -> str:
+        assert self._tls
+        lines = (data("queue") / "rabbitmq.conf").read_text("utf-8").splitlines()
+        text = "\n".join(line for line in lines if self.api or not line.startswith("management."))
+        here = {
+            "listeners.ssl.default = 5671": f"listeners.ssl.1 = 127.0.0.1:{self.port}",
+            "management.ssl.port = 15671": f"management.ssl.port = {self._api_port}\n"
+            "management.ssl.ip = 127.0.0.1",
+            "/etc/rabbitmq/tls/ca.pem": str(self._tls.ca),
+            "/etc/rabbitmq/tls/server.pem": str(self._tls.certificate),
+            "/etc/rabbitmq/tls/server.key": str(self._tls.key),
+            "/etc/rabbitmq/definitions.json": str(self.folder / _DEFINITIONS),
+        }
+        for there, mine in here.items():
+            text = text.replace(there, mine)
+        return text + "\n"
+
+    def _context(self) -> rabbitmq.Tls | None:
         """How its own ping gets in: by its own certificate."""
         tls = self._tls
-        return tls and broker_context(tls.ca, tls.certificate, tls.key)
+        return tls and partial(broker_context, tls.ca, (tls.certificate, tls.key))
 
     def environment(self) -> dict[str, str]:
         """What the broker runs with; `rabbitmqctl` finds it by the same."""
@@ -133,8 +152,6 @@ class PrivateBroker:
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "detached": "1",  # the script becomes the broker: one process id
             "RABBITMQ_NODENAME": f"zvh-{self.port}@localhost",
-            **({} if self._tls else {"RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1"}),
-            **({} if self._tls else {"RABBITMQ_NODE_PORT": str(self.port)}),
             "RABBITMQ_CONFIG_FILE": str(self.folder / _CONFIG),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / _PLUGINS),
             "RABBITMQ_DIST_PORT": str(self._dist),

@@ -122,10 +122,11 @@ def cluster(folder: Path) -> Iterator[Installation]:
     with ExitStack() as opened:
         postgres = opened.enter_context(own_postgres(folder / "postgres"))
         require_rabbitmq()
-        broker = PrivateBroker(folder / "broker", user="gateway", password="geheim")
-        values = {"bus": broker.bare_url, "bus_password": "geheim"}
+        user = User("gateway", "geheim")
+        broker = PrivateBroker(folder / "broker", user)
+        values = {"bus": broker.bare_url, "bus_password": user.password}
         settings = made(folder / "w", database=postgres.url, **values)
-        broker.definitions = boot_definitions(bus_address(settings), User("gateway", "geheim"))
+        broker.definitions = boot_definitions(bus_address(settings), user)
         opened.callback(broker.stop)
         broker.start()
         port, management = map(int, free_ports(2))

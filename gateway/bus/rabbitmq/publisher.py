@@ -1,76 +1,123 @@
 """Publishes to the broker, and waits for its word on everything."""
 
-import ssl
+from collections.abc import Sequence
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import pika
+from pika import exceptions
 
-from .connection import parameters, translate
+from .connection import Tls, parameters, translate
 
 WINDOW = 100  # publishes under way at once; confirms get little faster beyond it
 CONFIRM_S = 10.0  # a quorum queue confirms within milliseconds, a lease lasts minutes
-OPEN_S = LEAVE_S = 2.0
+OPEN_S = 5.0
+LEAVE_S = 2.0
+ABORT_S = 0.5  # needs no answer of anybody
 
-Parcel = tuple[str, str, bytes]  # delivery, receiver, token
+
+class Parcel(NamedTuple):
+    delivery_id: str
+    receiver: str
+    token: bytes
+
+
+class Answers(NamedTuple):
+    """What became of a window."""
+
+    confirmed: list[str]
+    lost: list[str]  # the broker said nothing of these deliveries
+    full: set[str]  # receivers whose queue has no room
+    missing: set[str]  # receivers that have no queue
 
 
 class Publisher:
     """
-    Publishes, and waits until the broker has answered for everything.
+    Publishes a window of parcels at a time; never holds more than one.
 
     Its connection lives on between the calls but works only during them: a pump is never far off.
+    For one thread at a time.
     """
 
-    def __init__(self, url: str, exchange: str, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, url: str, exchange: str, tls: Tls | None) -> None:
         self._url, self._exchange, self._tls = url, exchange, tls
         self._connection: Any = None
         self._channel: Any = None  # when it is ready
         self._numbers = count(1)  # of what is published on this channel; the broker answers by it
-        self._waiting: dict[int, str] = {}
-        self._lost: set[str] = set()
-        self.unroutable: set[str] = set()
-        self.refused: set[str] = set()
-        self.error: BaseException | None = None
+        self._waiting: dict[int, Parcel] = {}
+        self._refused: list[Parcel] = []
+        self._unroutable: set[str] = set()
+        self._blocked = False
+        self.error: BaseException | None = None  # why something is lost
 
     def open(self) -> None:
-        """Connect, or find that we still are. Raises BusUnavailable."""
+        """
+        Connect to a node that answers, or find that we still are connected.
+
+        Raises BusUnavailable, also while the broker takes nothing in: then nothing need be claimed.
+        """
         if self._channel is not None:
             self._work(0.0)  # hears what happened since
         if self._connection is None or self._connection.is_closed:
-            self.close()
-            self._connection = pika.SelectConnection(
-                *(parameters(self._url, self._tls)[0], self._opened, self._ended, self._ended)
-            )
-        if self._channel is None:
+            for node in parameters(self._url, self._tls):
+                self.close()
+                node.blocked_connection_timeout = None  # it is noticed at once, and ends one day
+                self._connection = _Connection(node, self._opened, self._ended, self._ended)
+                self._connection.add_on_connection_blocked_callback(self._block)
+                self._connection.add_on_connection_unblocked_callback(self._unblock)
+                self._work(OPEN_S)
+                if self._channel is not None:
+                    break
+        elif self._channel is None:
             self._work(OPEN_S)
-        if self._channel is None:
+        if self._channel is None or self._blocked:
             raise translate(self.error) from self.error
 
-    def publish(self, parcels: list[Parcel]) -> set[str]:
+    def publish(self, parcels: Sequence[Parcel]) -> Answers:
         """
-        The deliveries the broker said nothing of; `error` says why.
+        Offer them, and wait for the word of the broker on each.
 
-        `refused` are those it took no room for, `unroutable` the receivers it knows no queue of.
+        A connection on which an answer stays away is given up, with what is still in its buffers.
         """
-        self._lost = {delivery_id for delivery_id, _, _ in parcels}
-        self._waiting, self.unroutable, self.refused = {}, set(), set()
-        for delivery_id, receiver, token in parcels:
-            self._waiting[next(self._numbers)] = delivery_id
-            lasting = pika.BasicProperties(message_id=delivery_id, delivery_mode=2)
-            self._channel.basic_publish(self._exchange, receiver, token, lasting, mandatory=True)
+        self._refused, self._unroutable = [], set()
+        self._waiting = {next(self._numbers): parcel for parcel in parcels}
+        for parcel in parcels:
+            lasting = pika.BasicProperties(message_id=parcel.delivery_id, delivery_mode=2)
+            self._channel.basic_publish(
+                self._exchange, parcel.receiver, parcel.token, lasting, mandatory=True
+            )
         if parcels:
             self._work(CONFIRM_S)
-        return self._lost
+        lost, refused = list(self._waiting.values()), self._refused
+        if lost and self._channel is not None and not self._blocked:
+            self._abort()
+            self.error = None  # it did not break: it was silent
+        self._waiting = {}
+        left = {*lost, *refused, *(p for p in parcels if p.receiver in self._unroutable)}
+        return Answers(
+            [parcel.delivery_id for parcel in parcels if parcel not in left],
+            [parcel.delivery_id for parcel in lost],
+            {parcel.receiver for parcel in refused},
+            self._unroutable,
+        )
 
     def close(self) -> None:
-        if self._connection is not None:
-            if not (self._connection.is_closing or self._connection.is_closed):
-                self._connection.close()
-                self._work(LEAVE_S)
-            self._connection.ioloop.close()
-            self._connection = None
+        """Leave the broker, within LEAVE_S and a little, whether it answers or not."""
+        if self._connection is None:
+            return
+        if self._connection.is_open:
+            self._connection.close()
+            self._work(LEAVE_S)
+        self._abort()
+        self._connection.ioloop.close()
+        self._connection = self._channel = None
+        self._blocked = False
+
+    def _abort(self) -> None:
+        if not self._connection.is_closed:
+            self._connection.abort()
+            self._work(ABORT_S)
 
     def _work(self, seconds: float) -> None:
         """Have the connection do its work until a callback stops it, no longer than this."""
@@ -95,15 +142,21 @@ class Publisher:
         answer = frame.method
         for number in [n for n in self._waiting if n <= answer.delivery_tag]:
             if number == answer.delivery_tag or answer.multiple:
-                delivery_id = self._waiting.pop(number)
-                self._lost.discard(delivery_id)
+                parcel = self._waiting.pop(number)
                 if not isinstance(answer, pika.spec.Basic.Ack):
-                    self.refused.add(delivery_id)
+                    self._refused.append(parcel)
         if not self._waiting:
             self._connection.ioloop.stop()
 
     def _returned(self, _channel: Any, method: Any, _properties: Any, _token: bytes) -> None:
-        self.unroutable.add(method.routing_key)
+        self._unroutable.add(method.routing_key)
+
+    def _block(self, connection: Any, _frame: Any) -> None:
+        self._blocked, self.error = True, exceptions.ConnectionBlockedTimeout()
+        connection.ioloop.stop()
+
+    def _unblock(self, _connection: Any, _frame: Any) -> None:
+        self._blocked = False
 
     def _channel_closed(self, _channel: Any, reason: BaseException) -> None:
         self._channel, self.error = None, reason
@@ -112,5 +165,11 @@ class Publisher:
             self._connection.ioloop.stop()
 
     def _ended(self, connection: Any, error: BaseException) -> None:
-        self._channel, self.error = None, error
+        self._channel, self._blocked, self.error = None, False, error
         connection.ioloop.stop()
+
+
+class _Connection(pika.SelectConnection):  # type: ignore[misc]
+    def abort(self) -> None:
+        """End it without a word: somebody who does not answer would let us wait."""
+        self._terminate_stream(exceptions.ConnectionClosedByClient(0, "given up"))

@@ -1,6 +1,5 @@
 """The shape of the broker: what must be there, made or compared over AMQP."""
 
-import ssl
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,20 +8,18 @@ from pika import exceptions
 from gateway.errors import TopologyMismatch
 
 from ..topology import Queue, Topology
-from .connection import dialogue, translate
+from .connection import Tls, dialogue, translate
 
 _REFUSED = 403  # AMQP 0-9-1 §1.2: access-refused
 
 
-def ping(url: str, tls: ssl.SSLContext | None = None) -> None:
+def ping(url: str, tls: Tls | None = None) -> None:
     """Connect, log in and leave. Raises BusUnavailable."""
     with dialogue(url, tls):
         pass
 
 
-def declare(
-    url: str, topology: Topology, partners: Iterable[str], tls: ssl.SSLContext | None = None
-) -> None:
+def declare(url: str, topology: Topology, partners: Iterable[str], tls: Tls | None = None) -> None:
     """Make what is missing, for development; production imports queue/definitions.json."""
     with dialogue(url, tls) as connection:
         channel = connection.channel()
@@ -32,16 +29,16 @@ def declare(
             channel.queue_bind(queue.name, queue.exchange, queue.routing_key)
 
 
-def check(
-    url: str, topology: Topology, partners: Iterable[str], tls: ssl.SSLContext | None = None
-) -> bool:
+def differences(
+    url: str, topology: Topology, partners: Iterable[str], tls: Tls | None = None
+) -> tuple[list[str], bool]:
     """
-    Raises TopologyMismatch naming every queue and exchange that is missing or of another shape.
+    What is missing or of another shape, in the words of the broker; and whether shapes were compared.
 
-    The shape is compared only for a user with the permission to configure; False for another. AMQP
-    cannot ask for bindings: `pump` finds a missing one.
+    They are for a user with the permission to configure only, and then the first difference of each
+    queue. AMQP cannot ask for bindings at all. Raises BusUnavailable.
     """
-    differences: dict[str, None] = {}
+    found: dict[str, None] = {}
     compared = True
     with dialogue(url, tls) as connection:
         for queue in topology.queues(partners):
@@ -54,12 +51,10 @@ def check(
                     if error.reply_code == _REFUSED:
                         compared = False
                     elif isinstance(translate(error), TopologyMismatch):
-                        differences[error.reply_text] = None
+                        found[error.reply_text] = None
                     else:
                         raise
-    if differences:
-        raise TopologyMismatch("; ".join(differences))
-    return compared
+    return list(found), compared
 
 
 def exchange(channel: Any, queue: Queue, *, passive: bool) -> Any:
