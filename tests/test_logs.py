@@ -19,7 +19,7 @@ EVENTS = """
     message_accepted message_refused message_repeated receiver_excluded
     delivery_settled delivery_failed delivery_expired worker_waits
     partner_left_alone bus_queue_full bus_queue_missing bus_connection_lost bus_queue_lost delivery_not_packed
-    crl_unreadable certificates_unusable handshake_refused
+    crl_unreadable certificates_unusable handshake_refused document_not_read
     request request_failed foreign_log folder_waits taken_file_differs
 """.split()  # noqa: SIM905 (a list of words reads best as words)
 """Every event the gateway logs; free text is never the name of one."""
