@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -70,6 +71,10 @@ def _places(node: Node) -> dict[str, tuple[str, list[str]]]:
     return {name: (leader, members.strip("[]").split(", ")) for name, leader, members in rows}
 
 
+@pytest.mark.skipif(
+    "CHAOS_KILLS" not in os.environ,
+    reason="three brokers on one machine need it for themselves: part of make chaos",
+)
 def test_any_node_of_three_may_die_and_nothing_waits_for_it(nodes: list[Node]) -> None:
     places = _places(nodes[0])
     assert all(len(members) == 3 for _, members in places.values())
