@@ -125,7 +125,8 @@ def test_of_what_is_held_events_are_told_and_repairs_proposed(hurried: SqlStore)
     with writing(hurried._engine) as sql:
         lock(sql, "d1")
         hurried.note_reading(record, how="opgehaald", now=NOW)
-        assert hurried.add_repair(_repair("r1"), Selection()) == 2
+        added = hurried.add_repair(_repair("r1"), Selection(), alone=9)
+        assert added and added.total == 2
 
 
 def test_a_repair_takes_lanes_in_the_order_of_all_others(url: str) -> None:
@@ -135,7 +136,7 @@ def test_a_repair_takes_lanes_in_the_order_of_all_others(url: str) -> None:
         for number, lane in enumerate("aB"):
             store.accept(a_message(number, lane=lane))
             store.settle(f"d{number}", DEAD, now=NOW)
-        store.add_repair(_repair("r1"), Selection())
+        store.add_repair(_repair("r1"), Selection(), alone=9)
         with ThreadPoolExecutor(1) as pool:
             with other.transaction():
                 other.execute("SELECT * FROM lane WHERE key = 'B' FOR UPDATE")
@@ -269,7 +270,7 @@ def _any_way_on(mine: random.Random, store: SqlStore, id: str, sent: list[str]) 
         store.requeue(id, actor="Noor", now=NOW)
     elif way < 0.3:
         store.settle(id, DEAD, now=NOW)
-        store.add_repair(_repair(f"of {id}, {way}"), Selection())
+        store.add_repair(_repair(f"of {id}, {way}"), Selection(), alone=9)
     elif way < 0.4:
         store.settle(id, FAILED, now=NOW)
     elif store.begin(id, lease_s=600, now=NOW):

@@ -112,6 +112,18 @@ def test_many_need_a_second_person(store: SqlStore, repairs: Repairs, clock: Clo
     assert any("akkoord Sam" in event.detail for event in store.events_of("m1"))
 
 
+def test_what_needs_a_second_person_goes_by_what_was_fixed(
+    store: SqlStore, repairs: Repairs
+) -> None:
+    """Between a look and the proposal more may die: they count."""
+    _die(store, 10)
+    assert sum(group.count for group in repairs.store.dead_groups(ALL)) == 10
+    _die(store, 1, first=100)
+    asked = repairs.propose(ALL, Act.REQUEUE, by="Noor", motive="weer bereikbaar")
+    assert (asked.stage, asked.total) == (Stage.PROPOSED, 11)
+    assert repairs.find(asked.id) == asked
+
+
 def test_what_died_after_the_proposal_is_not_part_of_it(
     store: SqlStore, repairs: Repairs, clock: Clock
 ) -> None:

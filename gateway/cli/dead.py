@@ -1,10 +1,9 @@
 """`gateway dead`: deliveries that need a person, one by one and in bulk."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -121,35 +120,22 @@ def list_repairs(dir: Dir = HERE, json: Json = False) -> None:
     records("Repairs", rows, as_json=json, empty="Nothing was repaired in bulk.")
 
 
-@dead.command("approve")
-def approve(id: Which, by: By, dir: Dir = HERE) -> None:
-    """Agree with a repair that somebody else proposed."""
-    _move(dir, id, by, "approve")
+def _command(act: Callable[..., None], told: str) -> None:
+    """A command that brings a repair to another stage."""
+
+    def run(id: Which, by: By, dir: Dir = HERE) -> None:
+        with _repairs(load(dir)) as repairs:
+            act(repairs, id, by=by)
+            found = repairs.find(id)
+        typer.echo(f"{id}: {found.stage}, {found.done} of {found.total}")
+
+    dead.command(act.__name__, help=told)(run)
 
 
-@dead.command("pause")
-def pause(id: Which, by: By, dir: Dir = HERE) -> None:
-    """Have a repair do no more for now."""
-    _move(dir, id, by, "pause")
-
-
-@dead.command("resume")
-def resume(id: Which, by: By, dir: Dir = HERE) -> None:
-    """Let a paused repair go on."""
-    _move(dir, id, by, "resume")
-
-
-@dead.command("stop")
-def stop(id: Which, by: By, dir: Dir = HERE) -> None:
-    """End a repair: what was not done stays dead."""
-    _move(dir, id, by, "stop")
-
-
-def _move(directory: Path, id: str, by: str, act: str) -> None:
-    with _repairs(load(directory)) as repairs:
-        getattr(repairs, act)(id, by=by)
-        found = repairs.find(id)
-    typer.echo(f"{id}: {found.stage}, {found.done} of {found.total}")
+_command(Repairs.approve, "Agree with a repair that somebody else proposed.")
+_command(Repairs.pause, "Have a repair do no more for now.")
+_command(Repairs.resume, "Let a paused repair go on.")
+_command(Repairs.stop, "End a repair: what was not done stays dead.")
 
 
 def _bulk(

@@ -7,12 +7,12 @@ Its standing is in the store, so that all workers on all nodes know it. The stor
 the time is over, and forgets the standing with the first outcome that shows the partner alive.
 """
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
 
 from gateway.core.parts import Parts
+from gateway.core.retry import Retry
 from gateway.errors import GatewayError
 from gateway.ports import DeliveryRecord, Standing
 
@@ -22,9 +22,7 @@ LONGEST_S = 300.0  # between two probes: what a partner that is back waits at mo
 log = structlog.get_logger()
 
 
-def failed(
-    parts: Parts, record: DeliveryRecord, error: GatewayError, ladder: Sequence[float]
-) -> None:
+def failed(parts: Parts, record: DeliveryRecord, error: GatewayError, retry: Retry) -> None:
     """Count a failure of the receiver; from the threshold on it is left alone for a while."""
     now, before = parts.now(), parts.store.standings().get(record.receiver)
     if before and before.open_until and before.probe != record.id:
@@ -32,7 +30,7 @@ def failed(
     failures = before.failures + 1 if before else 1
     since, until = before.since if before else now, None
     if failures >= THRESHOLD:
-        rung = ladder[min(failures - THRESHOLD, len(ladder) - 1)]
+        rung = retry.rung(failures - THRESHOLD + 1)
         pause_s = max(min(rung, LONGEST_S), error.retry_after or 0.0)
         until = now + timedelta(seconds=pause_s)
         log.warning("partner_left_alone", partner=record.receiver, seconds=pause_s)

@@ -104,7 +104,7 @@ class Deliverer:
         except errors.StoreUnavailable:
             raise
         except (errors.PartnerUnavailable, errors.ReceiptInvalid) as error:
-            breaker.failed(self.parts, record, error, self.retry.ladder)
+            breaker.failed(self.parts, record, error, self.retry)
             outcome = self._failed(error, record)
         except Exception as error:  # noqa: BLE001 (a bug must not make a delivery spin)
             outcome = self._failed(error, record)

@@ -7,7 +7,7 @@ one that is no longer dead is left as it is. So two operators, and two nodes, do
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -83,8 +83,12 @@ class RepairStore(Protocol):
     def dead_groups(self, selection: Selection) -> list[Group]:
         """The dead deliveries, counted; the most first."""
 
-    def add_repair(self, repair: Repair, selection: Selection) -> int:
-        """Keep a repair with the deliveries that are dead now; how many those are."""
+    def add_repair(self, repair: Repair, selection: Selection, *, alone: int) -> Repair | None:
+        """
+        Keep a proposal with the deliveries that are dead now; None, and nothing kept, without any.
+
+        Of at most `alone` it needs no second person, and runs.
+        """
 
     def repairs(self, *, limit: int) -> list[Repair]:
         """The newest first."""
@@ -115,15 +119,15 @@ class Repairs:
         `motive` is kept and shown: no personal data in it. Raises BadRequest, NotFound (nothing
         is selected).
         """
-        now = self.now()
-        total = sum(group.count for group in self.store.dead_groups(selection))
-        stage = Stage.PROPOSED if total > self.four_eyes_above else Stage.RUNNING
-        new = Repair(*(ids.new_id(now), act, stage, person(by), None, why(motive), per_minute, now))
+        now, asker, reason = self.now(), person(by), why(motive)
         if per_minute < 1:
             raise BadRequest("Het tempo is minstens een levering per minuut.")
-        if not (found := self.store.add_repair(new, selection)):
+        id, stage = ids.new_id(now), Stage.PROPOSED
+        new = Repair(id, act, stage, asker, None, reason, per_minute, now)
+        added = self.store.add_repair(new, selection, alone=self.four_eyes_above)
+        if added is None:
             raise NotFound("Geen dode levering voldoet aan deze keuze.")
-        return replace(new, total=found)
+        return added
 
     def approve(self, id: str, *, by: str) -> None:
         """Agree with a proposal of another. Raises NotAllowed for one's own, NotFound."""

@@ -28,11 +28,15 @@ class Retry:
             retry=tenacity.retry_if_exception(_passes_soon),
             reraise=True,
         )
-        self.ladder = ladder_s
+        self._ladder = ladder_s
 
     def quickly(self, attempt: Callable[[], T], *, between: Callable[[], object]) -> T:
         """The result of `attempt`, tried at most three times; raises its last error."""
         return self._quick.copy(before_sleep=lambda _: between())(attempt)
+
+    def rung(self, tries: int) -> float:
+        """Seconds after so many tries (1 and up); the last rung repeats."""
+        return self._ladder[min(tries, len(self._ladder)) - 1]
 
     def next_due(
         self, attempts: int, now: datetime, deadline: datetime | None, retry_after: float | None
@@ -42,7 +46,7 @@ class Retry:
 
         The last try is made at the deadline, however far the next rung or `retry_after` lies.
         """
-        rung = self.ladder[min(attempts, len(self.ladder)) - 1]
+        rung = self.rung(attempts)
         wait_s = max(random.uniform(rung, rung * (1 + JITTER)), retry_after or 0.0)
         if deadline is None:
             return now + timedelta(seconds=wait_s)

@@ -3,7 +3,7 @@
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,7 +31,7 @@ class RepairStore(Reader):
         counted = counted.where(_chosen(selection)).group_by(*what)
         return [Group(*row) for row in self._all(counted.order_by(func.count().desc(), *what))]
 
-    def add_repair(self, new: Repair, selection: Selection) -> int:
+    def add_repair(self, new: Repair, selection: Selection, *, alone: int) -> Repair | None:
         columns = {c.name for c in repair.c}
         row = {key: value for key, value in asdict(new).items() if key in columns}
         chosen = select(literal(new.id), D.id).select_from(delivery.join(message))
@@ -44,9 +44,12 @@ class RepairStore(Reader):
             count = sql.scalar(select(func.count()).where(I.repair == new.id)) or 0
             if not count:
                 sql.rollback()
-                return 0
-            _told(sql, new.id, new.stage, new.asked_by, new.created_at)
-        return count
+                return None
+            # By what was fixed just now, not by a count from before.
+            kept = replace(new, stage=Stage.RUNNING if count <= alone else new.stage, total=count)
+            sql.execute(update(repair).where(R.id == new.id).values(stage=kept.stage))
+            _told(sql, new.id, kept.stage, new.asked_by, new.created_at)
+        return kept
 
     def repairs(self, *, limit: int) -> list[Repair]:
         def of(*more: Any) -> Any:
