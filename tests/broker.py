@@ -6,14 +6,12 @@ Its user `gateway` has the rights that it has in production, and may do no more;
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 from urllib.parse import quote
 
 import pytest
@@ -22,6 +20,8 @@ from gateway.bus.topology import Topology, User, definitions
 from gateway.errors import Misconfigured
 from gateway.security.tls import TlsFiles
 from gateway.simulators.broker import PrivateBroker, installed
+
+from .shared import Stop, shared
 
 ADMIN = User("beheer", "beheer", ".*", ".*", ".*", "administrator")
 GATEWAY = User("gateway", "geheim/woord")
@@ -41,32 +41,17 @@ def require_rabbitmq() -> None:
 
 @contextmanager
 def shared_broker(factory: pytest.TempPathFactory) -> Iterator[str]:
-    """
-    The URL of the session's broker, for `beheer`; `as_gateway` makes that of the gateway.
-
-    Every worker holds a shared lock while it uses the broker. The worker that started it waits at
-    its end until it can have the lock alone, and stops it.
-    """
+    """The URL of the session's broker, for `beheer`; `as_gateway` makes that of the gateway."""
     require_rabbitmq()
-    base = factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "broker"
-    folder.mkdir(exist_ok=True)
-    address, broker = folder / "url", None
-    with (folder / "start.lock").open("w") as starting, (folder / "users.lock").open("w") as users:
-        with _locked(starting):
-            fcntl.flock(users, fcntl.LOCK_SH)
-            if not address.exists():
-                broker = PrivateBroker(folder / "node", ADMIN)
-                broker.definitions = definitions(Topology.load(), (), [ADMIN, TAGGED])
-                broker.start()
-                address.write_text(broker.url)
-        try:
-            yield address.read_text()
-        finally:
-            if broker is not None:
-                fcntl.flock(users, fcntl.LOCK_EX)
-                address.unlink()
-                broker.stop()
+    with shared(factory, "broker", _with_users) as url:
+        yield url
+
+
+def _with_users(folder: Path) -> tuple[str, Stop]:
+    broker = PrivateBroker(folder, ADMIN)
+    broker.definitions = definitions(Topology.load(), (), [ADMIN, TAGGED])
+    broker.start()
+    return broker.url, broker.stop
 
 
 def as_gateway(url: str) -> str:
@@ -106,12 +91,3 @@ def control(broker: PrivateBroker, *command: str, tool: str = "rabbitmqctl") -> 
         check=True,
     )
     return done.stdout
-
-
-@contextmanager
-def _locked(file: IO[str]) -> Iterator[None]:
-    fcntl.flock(file, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(file, fcntl.LOCK_UN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
 import shutil
@@ -20,6 +19,8 @@ import pytest
 
 from gateway.simulators.broker import free_ports, listens
 from gateway.store import upgrade
+
+from .shared import Stop, shared
 
 _PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
 _START_S = 60.0
@@ -138,35 +139,19 @@ def require_postgres() -> None:
 
 @contextmanager
 def shared_postgres(factory: pytest.TempPathFactory) -> Iterator[str]:
-    """
-    The URL of the session's server, with a database `leeg` that has our tables and nothing in them.
-
-    Every worker holds a shared lock while it uses the server. The worker that started it waits at
-    its end until it can have the lock alone, and stops it.
-    """
+    """The URL of the session's server; its database `leeg` has our tables and nothing in them."""
     require_postgres()
-    base = factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "postgres"
-    folder.mkdir(exist_ok=True)
-    address, server = folder / "url", None
-    with (folder / "start.lock").open("w") as starting, (folder / "users.lock").open("w") as users:
-        fcntl.flock(starting, fcntl.LOCK_EX)
-        fcntl.flock(users, fcntl.LOCK_SH)
-        if not address.exists():
-            server = PrivatePostgres(folder / "node")
-            server.start()
-            with psycopg.connect(server.url, autocommit=True) as sql:
-                sql.execute("CREATE DATABASE leeg")
-            upgrade(server.url_of("leeg"))
-            address.write_text(server.url)
-        fcntl.flock(starting, fcntl.LOCK_UN)
-        try:
-            yield address.read_text()
-        finally:
-            if server is not None:
-                fcntl.flock(users, fcntl.LOCK_EX)
-                address.unlink()
-                server.stop()
+    with shared(factory, "postgres", _with_tables) as url:
+        yield url
+
+
+def _with_tables(folder: Path) -> tuple[str, Stop]:
+    server = PrivatePostgres(folder)
+    server.start()
+    with psycopg.connect(server.url, autocommit=True) as sql:
+        sql.execute("CREATE DATABASE leeg")
+    upgrade(server.url_of("leeg"))
+    return server.url, server.stop
 
 
 @contextmanager

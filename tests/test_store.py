@@ -251,6 +251,21 @@ def test_search_narrows_and_pages_newest_first(store: SqlStore) -> None:
     assert {d.id for d in store.deliveries(state=State.KLAAR, limit=2)} == {"d8", "d9"}
 
 
+def test_a_narrow_list_of_deliveries_looks_beyond_the_newest(store: SqlStore) -> None:
+    for number in range(5):
+        store.accept(a_message(number, lane=f"m{number}"))
+    (oldest,) = store.claim(limit=1, lease_s=60, now=NOW)
+    store.settle(oldest, DEAD, now=NOW)
+    dead = store.deliveries(state=State.DOOD, limit=1)[0]
+
+    def found(state: State = State.DOOD, **words: str) -> list[str]:
+        return [d.id for d in store.deliveries(state=state, limit=1, **words)]
+
+    assert found(receiver=dead.receiver, kind=dead.message.kind, code=dead.code) == [oldest]
+    assert found(code="another") == found(kind="casus") == found(receiver="zsm") == []
+    assert found(State.KLAAR, kind=dead.message.kind) != []
+
+
 def test_what_is_not_there_is_said_so(store: SqlStore) -> None:
     assert store.find_receipt(OIN, "x") is None
     assert store.delivery("x") is None

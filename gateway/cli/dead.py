@@ -44,16 +44,13 @@ def list_dead(
     to: To = None, kind: Kind = None, code: Code = None, dir: Dir = HERE, json: Json = False
 ) -> None:
     """Which deliveries are dead, and why; the newest first."""
-    wanted = (("receiver", to), ("code", code))
     with opened_store(load(dir)) as store:
-        found = store.deliveries(state=State.DOOD, limit=MANY)
+        found = store.deliveries(state=State.DOOD, limit=MANY, receiver=to, kind=kind, code=code)
     rows = [
         {"delivery": d.id, "message": d.message.message_id, "kind": d.message.kind}
         | {"from": d.message.sender, "to": d.receiver, "attempts": d.attempts}
         | {"since": d.changed_at, "reason": d.reason}
         for d in found
-        if all(value in (None, getattr(d, name)) for name, value in wanted)
-        if kind in (None, d.message.kind)
     ]
     records("Dead deliveries", rows, as_json=json, empty="No delivery is dead.")
 

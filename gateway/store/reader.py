@@ -118,8 +118,19 @@ class Reader:
     def deliveries_of(self, internal_id: str) -> list[DeliveryRecord]:
         return self._deliveries(_deliveries().where(D.message == internal_id).order_by(D.id))
 
-    def deliveries(self, *, state: State, limit: int) -> list[DeliveryRecord]:
+    def deliveries(
+        self,
+        *,
+        state: State,
+        limit: int,
+        receiver: str | None = None,
+        kind: str | None = None,
+        code: str | None = None,
+    ) -> list[DeliveryRecord]:
         found = _deliveries().where(D.state == state).order_by(D.created_at.desc())
+        for column, value in ((D.receiver, receiver), (M.kind, kind), (D.code, code)):
+            if value is not None:
+                found = found.where(column == value)
         return self._deliveries(found.limit(limit))
 
     def attempts_of(self, delivery_id: str) -> list[dict[str, Any]]:
