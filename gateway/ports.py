@@ -474,16 +474,8 @@ class Store(Protocol):
 
     def deliveries_of(self, internal_id: str) -> list[DeliveryRecord]: ...
 
-    def deliveries(
-        self,
-        *,
-        state: State,
-        limit: int,
-        receiver: str | None = None,
-        kind: str | None = None,
-        code: str | None = None,
-    ) -> list[DeliveryRecord]:
-        """Newest first; every word given narrows."""
+    def deliveries(self, *, state: State, limit: int) -> list[DeliveryRecord]:
+        """Newest first."""
 
     def attempts_of(self, delivery_id: str) -> list[dict[str, Any]]:
         """Rows with `at, number, outcome, code, reason, status, duration_ms, receipt`."""

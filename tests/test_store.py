@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy.exc
 
+from gateway.core.repair import Selection
 from gateway.errors import NotFound, StoreUnavailable
 from gateway.ports import Loss, Outcome, Query, Rendered, State, StoredReceipt
 from gateway.store.engine import connect, reading
@@ -251,19 +252,22 @@ def test_search_narrows_and_pages_newest_first(store: SqlStore) -> None:
     assert {d.id for d in store.deliveries(state=State.KLAAR, limit=2)} == {"d8", "d9"}
 
 
-def test_a_narrow_list_of_deliveries_looks_beyond_the_newest(store: SqlStore) -> None:
+def test_a_narrow_list_of_the_dead_looks_beyond_the_newest(store: SqlStore) -> None:
     for number in range(5):
         store.accept(a_message(number, lane=f"m{number}"))
-    (oldest,) = store.claim(limit=1, lease_s=60, now=NOW)
-    store.settle(oldest, DEAD, now=NOW)
-    dead = store.deliveries(state=State.DOOD, limit=1)[0]
+    old, *newer = sorted(store.claim(limit=9, lease_s=60, now=NOW))
+    store.settle(old, DEAD, now=NOW)
+    for id in newer:
+        store.settle(id, replace(DEAD, code="another"), now=NOW)
+    dead = store.delivery(old)
+    assert dead
 
-    def found(state: State = State.DOOD, **words: str) -> list[str]:
-        return [d.id for d in store.deliveries(state=state, limit=1, **words)]
+    def found(**words: Any) -> list[str]:
+        return [d.id for d in store.dead(Selection(**words), limit=1)]
 
-    assert found(receiver=dead.receiver, kind=dead.message.kind, code=dead.code) == [oldest]
-    assert found(code="another") == found(kind="casus") == found(receiver="zsm") == []
-    assert found(State.KLAAR, kind=dead.message.kind) != []
+    assert found(receiver=dead.receiver, kind=dead.message.kind, code=dead.code) == [old]
+    assert found(code="another") == found() == [newer[-1]]
+    assert found(kind="casus") == found(receiver="zsm") == []
 
 
 def test_what_is_not_there_is_said_so(store: SqlStore) -> None:

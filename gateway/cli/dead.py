@@ -12,7 +12,6 @@ from gateway.cli.messages import opened_store, trace
 from gateway.cli.output import HERE, Dir, Json, records, stderr
 from gateway.core.repair import PER_MINUTE, Act, Repairs, Selection, Stage, person, why
 from gateway.errors import BadRequest, NotFound
-from gateway.ports import State
 from gateway.settings import Settings, load
 
 dead = typer.Typer(help="Deliveries that need a person.", no_args_is_help=True)
@@ -45,7 +44,7 @@ def list_dead(
 ) -> None:
     """Which deliveries are dead, and why; the newest first."""
     with opened_store(load(dir)) as store:
-        found = store.deliveries(state=State.DOOD, limit=MANY, receiver=to, kind=kind, code=code)
+        found = store.dead(Selection(to, kind, code), limit=MANY)
     rows = [
         {"delivery": d.id, "message": d.message.message_id, "kind": d.message.kind}
         | {"from": d.message.sender, "to": d.receiver, "attempts": d.attempts}

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from gateway.core import ids
 from gateway.errors import BadRequest, NotAllowed, NotFound
+from gateway.ports import DeliveryRecord
 
 PER_MINUTE = 300  # five a second: a partner that was away has its own traffic too
 IDLE_S, BUSY_S = 5.0, 1.0  # between two looks of a worker
@@ -82,6 +83,9 @@ class RepairStore(Protocol):
 
     def dead_groups(self, selection: Selection) -> list[Group]:
         """The dead deliveries, counted; the most first."""
+
+    def dead(self, selection: Selection, *, limit: int) -> list[DeliveryRecord]:
+        """The dead deliveries one by one; the newest first."""
 
     def add_repair(self, repair: Repair, selection: Selection, *, alone: int) -> Repair | None:
         """

@@ -61,6 +61,10 @@ class Reader:
         rows, cut = self._all(statement), len(DELIVERY)
         return [DeliveryRecord(row[0], MessageRecord(*row[cut:]), *row[1:cut]) for row in rows]
 
+    def _newest(self, wanted: Any, limit: int) -> list[DeliveryRecord]:
+        found = _deliveries().where(wanted).order_by(D.created_at.desc())
+        return self._deliveries(found.limit(limit))
+
     def find_receipt(self, signer_oin: str, message_id: str) -> StoredReceipt | None:
         stored = select(M.id, M.digest, receipt.c.receipt).join_from(message, receipt)
         row = self._one(stored.where(M.message_id == message_id, M.signer_oin == signer_oin))
@@ -118,20 +122,8 @@ class Reader:
     def deliveries_of(self, internal_id: str) -> list[DeliveryRecord]:
         return self._deliveries(_deliveries().where(D.message == internal_id).order_by(D.id))
 
-    def deliveries(
-        self,
-        *,
-        state: State,
-        limit: int,
-        receiver: str | None = None,
-        kind: str | None = None,
-        code: str | None = None,
-    ) -> list[DeliveryRecord]:
-        found = _deliveries().where(D.state == state).order_by(D.created_at.desc())
-        for column, value in ((D.receiver, receiver), (M.kind, kind), (D.code, code)):
-            if value is not None:
-                found = found.where(column == value)
-        return self._deliveries(found.limit(limit))
+    def deliveries(self, *, state: State, limit: int) -> list[DeliveryRecord]:
+        return self._newest(D.state == state, limit)
 
     def attempts_of(self, delivery_id: str) -> list[dict[str, Any]]:
         made = select(*ATTEMPT).where(attempt.c.delivery == delivery_id)

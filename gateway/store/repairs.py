@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, insert, literal, select, update
 
 from gateway.core.repair import Act, Group, Repair, Selection, Stage
-from gateway.ports import State
+from gateway.ports import DeliveryRecord, State
 from gateway.store.engine import holding, writing
 from gateway.store.lanes import change, in_order, log, release
 from gateway.store.reader import Reader
@@ -30,6 +30,9 @@ class RepairStore(Reader):
         )
         counted = counted.where(_chosen(selection)).group_by(*what)
         return [Group(*row) for row in self._all(counted.order_by(func.count().desc(), *what))]
+
+    def dead(self, selection: Selection, *, limit: int) -> list[DeliveryRecord]:
+        return self._newest(_chosen(selection), limit)
 
     def add_repair(self, new: Repair, selection: Selection, *, alone: int) -> Repair | None:
         columns = {c.name for c in repair.c}
